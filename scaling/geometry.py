@@ -1,0 +1,100 @@
+"""Geometry of the rows of a matrix W (nu x m): norms, squared overlaps of unit rows, and the bounds they obey.
+
+Shared by the toy model's W and the heads of language models. Symbols are the paper's: nu rows of dimension m.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+FloatArray = NDArray[np.floating]
+
+
+def row_norms(W: FloatArray) -> NDArray[np.float64]:
+    """Euclidean norm of each row, ||W_i||; shape (nu,), float64."""
+    return np.sqrt(np.einsum("ij,ij->i", W, W, dtype=np.float64))
+
+
+def phi(norms: FloatArray, threshold: float) -> float:
+    """Share of rows with norm > threshold: phi_half for 1/2 and phi_1 for 1 (paper, section 3)."""
+    return float(np.mean(np.asarray(norms) > threshold))
+
+
+def unit_rows(W: FloatArray) -> NDArray[np.float64]:
+    """Rows divided by their norms, float64; rows of norm zero have no direction and are left out."""
+    norms = row_norms(W)
+    return W[norms > 0].astype(np.float64) / norms[norms > 0, None]
+
+
+@dataclass(frozen=True)
+class Overlaps:
+    """Squared overlaps (w_i . w_j)^2 of unit rows over all pairs i < j."""
+
+    nu: int
+    mean_sq: float  # mean of (w_i . w_j)^2
+    std_sq: float  # its standard deviation over pairs
+    mean_cosine: float  # mean of w_i . w_j
+    max_abs: float  # max |w_i . w_j|
+
+
+def mean_sq_overlap_from_gram(gram: FloatArray, nu: int) -> float:
+    """Mean squared overlap over pairs of nu unit rows, from their m x m Gram matrix.
+
+    (||W^T W||_F^2 - nu) / (nu (nu - 1)): nu m^2 operations where all pairs cost nu^2 m.
+    """
+    return float((np.sum(np.square(gram, dtype=np.float64)) - nu) / (nu * (nu - 1)))
+
+
+def squared_overlaps(W: FloatArray, block: int = 1024) -> Overlaps:
+    """Moments of the squared overlaps of the unit rows of W over all pairs, in float64.
+
+    The mean comes from the m x m Gram matrix, the spread and the maximum from all pairs in blocks of rows.
+    Rows of norm zero are left out. Raises ValueError with fewer than two rows left.
+    """
+    w = unit_rows(W)
+    nu = len(w)
+    if nu < 2:
+        raise ValueError(f"overlaps need at least two rows that are not zero, got {nu}")
+    mean_sq = mean_sq_overlap_from_gram(w.T @ w, nu)
+    fourth, largest = 0.0, 0.0
+    for start in range(0, nu, block):
+        cosine = w[start : start + block] @ w[start:].T
+        inside = np.arange(cosine.shape[0])
+        cosine[inside[:, None] >= np.arange(cosine.shape[1])] = 0  # each pair once, no row with itself
+        square = np.square(cosine)
+        fourth += float(np.sum(np.square(square)))
+        largest = max(largest, float(square.max()))
+    pairs = nu * (nu - 1) / 2
+    total = w.sum(axis=0)
+    return Overlaps(
+        nu=nu,
+        mean_sq=max(mean_sq, 0.0),
+        std_sq=float(np.sqrt(max(fourth / pairs - mean_sq**2, 0.0))),
+        mean_cosine=float((total @ total - nu) / (nu * (nu - 1))),
+        max_abs=float(np.sqrt(largest)),
+    )
+
+
+def welch_bound(nu: int, m: int) -> float:
+    """kappa^2 = (nu - m) / (m (nu - 1)): least possible max, and mean, squared overlap of nu unit rows (0 if nu <= m).
+
+    Reached by an equiangular tight frame. Source: Welch 1974; the paper's section on strong superposition.
+    """
+    return max(nu - m, 0) / (m * (nu - 1)) if nu > 1 else 0.0
+
+
+def random_sq_overlap_mean(m: int) -> float:
+    """Mean squared overlap of independent random unit rows: 1/m."""
+    return 1 / m
+
+
+def random_sq_overlap_variance(m: int) -> float:
+    """Variance of the squared overlap of independent random unit rows: 2 (m - 1) / (m^2 (m + 2))."""
+    return 2 * (m - 1) / (m**2 * (m + 2))
+
+
+def etf_like_rows(m: int) -> float:
+    """About how many rows fit into m dimensions as nearly an equiangular tight frame: m^2 / 2 (paper, Fig. 6c)."""
+    return m**2 / 2

@@ -1,0 +1,1 @@
+"""Language models: their heads read from the Hub, and the geometry of the rows."""
