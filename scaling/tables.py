@@ -1,4 +1,4 @@
-"""The tables that people read: columns, types, units and ranges from `scaling/dictionary/*.yaml`; written and read here only."""
+"""The tables people read: columns, types, units, ranges from `scaling/dictionary/*.yaml`; written and read here only."""
 
 from functools import cache
 from importlib import resources
@@ -54,7 +54,8 @@ def validate(name: str, frame: pd.DataFrame, where: str) -> pd.DataFrame:
     }.items():
         if names:
             raise InputError(
-                f"{where}: table {name} {word} column {', '.join(map(str, names))}; its columns are {', '.join(columns)}"
+                f"{where}: table {name} {word} column {', '.join(map(str, names))}; "
+                f"its columns are {', '.join(columns)}"
             )
     frame = frame[list(columns)].copy()
     for column, entry in columns.items():
