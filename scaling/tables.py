@@ -1,4 +1,4 @@
-"""The tables people read: columns, types, units, ranges from `scaling/dictionary/*.yaml`; written and read here only."""
+"""The tables people read: columns, types, units, ranges from `scaling/dictionary`; written and read here only."""
 
 from functools import cache
 from importlib import resources
