@@ -1,0 +1,193 @@
+"""One look for every figure: sizes, colours that mean the same everywhere, grey for published, dashed for theory.
+
+    figure, axes = style.panels(1, 2, width=style.TWO_COLUMN, titles=["weak superposition", "strong superposition"])
+    axes[0].errorbar(m, loss, yerr=error, color=style.REGIME["weak"], label="ours", **style.MEASURED)
+    axes[0].plot(m_paper, loss_paper, label="published", **style.PUBLISHED)   # grey: read off the paper
+    axes[0].plot(m, 1 / m, label="1/m", **style.THEORY)                       # dashed: theory or guide, never a fit
+    style.missing(axes[1], "no model with gamma < 0")                         # says in the panel what is not there
+    style.save(figure, "results/figures/name.svg", "results/figures/name.png")
+
+`panels` returns a flat list of axes with letters and titles; one panel gets no letter. Importing this module selects
+the Agg backend. The same calls give the same bytes.
+"""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+
+matplotlib.use("Agg")  # before pyplot: a figure is a file, with or without a screen
+
+import matplotlib.pyplot as plt
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FormatStrFormatter, LogLocator, NullFormatter
+
+from scaling.command import InputError, whole_file
+
+
+ONE_COLUMN, TWO_COLUMN = 3.4, 7.0  # inches
+PNG_DPI = 200
+
+# Okabe and Ito's colours: told apart with any colour vision.
+BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+SKY, PURPLE, BLACK, GREY = "#56B4E9", "#CC79A7", "#222222", "#9A9A9A"
+
+REGIME = {"strong": BLUE, "weak": VERMILION, "between": PURPLE}
+FREQUENCY_LAW = {"power_law": BLUE, "exponential": ORANGE, "linear": GREEN}
+FREQUENCY_LAW_NAME = {
+    "power_law": r"power law $p_i \sim i^{-\alpha}$",
+    "exponential": r"exponential $p_i \sim e^{-i/400}$",
+    "linear": r"linear $p_i \sim (n-i)/n$",
+}
+FAMILY = {"opt": BLUE, "qwen": ORANGE, "gpt2": GREEN, "pythia": PURPLE, "local": BLACK}
+MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*"]
+
+# `axes.errorbar` or `axes.plot`: what we measured, what was published, what is theory or a guide.
+MEASURED: dict[str, Any] = {"marker": "o", "linestyle": "none", "zorder": 3}
+PUBLISHED: dict[str, Any] = {"marker": "o", "linestyle": "none", "color": GREY, "mfc": "white", "ms": 3.5, "zorder": 2}
+THEORY: dict[str, Any] = {"color": "#555555", "linestyle": (0, (4, 2)), "linewidth": 1.0, "zorder": 1}
+FIT: dict[str, Any] = {"linewidth": 1.0, "zorder": 2}
+
+RC = {
+    "font.family": "STIXGeneral",  # ships with matplotlib: the same letters on every machine
+    "mathtext.fontset": "stix",
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 7.5,
+    "legend.title_fontsize": 7.5,
+    "legend.frameon": False,
+    "legend.handlelength": 1.6,
+    "axes.linewidth": 0.7,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "xtick.minor.width": 0.5,
+    "ytick.minor.width": 0.5,
+    "xtick.major.size": 3.0,
+    "ytick.major.size": 3.0,
+    "xtick.minor.size": 1.8,
+    "ytick.minor.size": 1.8,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4,
+    "errorbar.capsize": 1.5,
+    "axes.prop_cycle": plt.cycler(color=[BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK]),
+    "image.cmap": "cividis",
+    "savefig.dpi": PNG_DPI,
+    "svg.hashsalt": "scaling",  # else the ids inside an SVG are random
+    "svg.fonttype": "path",
+}
+sns.set_theme(context="paper", style="ticks", rc=RC)
+
+
+def _along(name: str, low: float, high: float, value: float, dark: float = 0.0, light: float = 0.86) -> Any:
+    """Colour of `value` between low and high on a perceptually even map, without its lightest end."""
+    part = float(Normalize(low, high, clip=True)(value))
+    return matplotlib.colormaps[name](dark + (light - dark) * part)
+
+
+def alpha_colour(alpha: float) -> Any:
+    """Colour of data exponent alpha in 0..2: dark violet to light green."""
+    return _along("viridis", 0, 2, alpha)
+
+
+def gamma_colour(gamma: float) -> Any:
+    """Colour of weight decay gamma in -1..1: blue (strong superposition) through grey to red (weak)."""
+    return matplotlib.colormaps["coolwarm"](Normalize(-1, 1, clip=True)(gamma))
+
+
+def density_colour(activation_density: float) -> Any:
+    """Colour of activation density E in 1..7.5: dark to light orange."""
+    return _along("inferno", 1, 7.5, activation_density, dark=0.1, light=0.8)
+
+
+def width_colour(m: float, widths: Sequence[float]) -> Any:
+    """Colour of model dimension m among `widths`: light (narrow) to dark (wide)."""
+    ordered = sorted(set(widths))
+    return _along("mako_r", 0, max(len(ordered) - 1, 1), ordered.index(m), dark=0.2, light=0.85)
+
+
+def exponent_map() -> Colormap:
+    """Colour map of heat maps over (gamma, alpha); cells without a model stay hatched grey."""
+    return matplotlib.colormaps["cividis"]
+
+
+def panels(
+    rows: int,
+    columns: int,
+    *,
+    width: float = TWO_COLUMN,
+    height: float | None = None,
+    titles: Sequence[str] | None = None,
+    letters: Sequence[str] | None = None,
+    **subplots: Any,
+) -> tuple[Figure, list[Axes]]:
+    """A figure with rows x columns panels, lettered a, b, ... (unless there is one), as a flat list of axes.
+
+    `height` is in inches; without it a panel is 0.8 times as high as wide. `letters` overrides the letters.
+    """
+    height = height or rows * 0.8 * width / columns
+    figure, grid = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained", **subplots)
+    axes = list(grid.flat)
+    sns.despine(figure)
+    names = (
+        list(letters) if letters is not None else [chr(ord("a") + i) if len(axes) > 1 else "" for i in range(len(axes))]
+    )
+    for axis, name, title in zip(axes, names, titles or [""] * len(axes), strict=True):
+        panel_title(axis, name, title)
+    return figure, axes
+
+
+def panel_title(axes: Axes, letter: str, title: str = "") -> None:
+    """Write a bold panel letter and a title above the panel, from the left."""
+    bold = rf"$\mathbf{{{letter}}}$" if letter else ""
+    axes.set_title("  ".join(part for part in (bold, title) if part), loc="left")
+
+
+def log_axis(axes: Axes, which: str, ticks: Sequence[float] | None = None) -> None:
+    """Make axis "x" or "y" logarithmic; `ticks` (such as the widths trained) are written as plain numbers."""
+    axes.set(**{f"{which}scale": "log"})
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    if ticks is not None and len(ticks):
+        axis.set_major_locator(FixedLocator(sorted(set(map(float, ticks)))))
+        axis.set_major_formatter(FormatStrFormatter("%g"))
+        axis.set_minor_locator(LogLocator(subs=()))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def missing(axes: Axes, what: str) -> None:
+    """Write in the panel what it lacks: in the middle when it is empty, else as a note in its lower left corner."""
+    text = textwrap.fill(what, width=34)
+    if axes.has_data():
+        axes.text(0.03, 0.03, text, transform=axes.transAxes, ha="left", va="bottom", size=7, color="#777777", zorder=5)
+        return
+    axes.set(xticks=[], yticks=[])
+    axes.minorticks_off()
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", size=8, color="#777777")
+
+
+def legend(axes: Axes, **options: Any) -> None:
+    """Draw the legend when anything in the panel has a name."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(**options)
+
+
+def save(figure: Figure, *paths: Path | str) -> None:
+    """Write the figure to each path, .svg or .png (200 dpi), whole or not at all; same call, same bytes."""
+    metadata: dict[str, dict[str, Any]] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
+    try:
+        for path in map(Path, paths):
+            ending = path.suffix[1:]
+            if ending not in metadata:
+                raise InputError(f"{path}: figures are written as {' or '.join(sorted(metadata))}; end the name so")
+            with whole_file(path) as temporary:
+                figure.savefig(temporary, format=ending, dpi=PNG_DPI, metadata=metadata[ending])
+    finally:
+        plt.close(figure)
