@@ -1,0 +1,91 @@
+"""One curve L(m): the line log L = log C - a log m, with several seeds at a width taken as one cluster."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from scaling.fits import inputs
+from scaling.fits.inputs import FloatArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """L = amplitude m^-exponent; what the points do not give is NaN, and `note` says why."""
+
+    n_points: int  # widths
+    n_seeds: int  # fewest seeds at a width
+    status: str
+    note: str
+    m_min: float = float("nan")
+    m_max: float = float("nan")
+    exponent: float = float("nan")
+    exponent_stderr: float = float("nan")
+    exponent_low: float = float("nan")
+    exponent_high: float = float("nan")
+    amplitude: float = float("nan")
+    rsquared: float = float("nan")
+    lack_of_fit: float = float("nan")  # F of the scatter of seed means about the line over the scatter of seeds
+    lack_of_fit_pvalue: float = float("nan")
+    seed_std: float = float("nan")  # pooled standard deviation of log L between seeds
+
+
+def by_width(m: FloatArray, log_loss: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Widths in rising order, mean log L at each, number of seeds at each."""
+    widths, index, count = np.unique(m, return_inverse=True, return_counts=True)
+    return widths, np.bincount(index, log_loss) / count, count.astype(np.float64)
+
+
+def line(m: ArrayLike, loss: ArrayLike, level: float = 0.95) -> Line:
+    """Least-squares line through the mean of log L at each width, a = -slope, with a t-interval of n - 2 freedoms.
+
+    Entries with equal m are seeds: their mean counts as one point, because pooled seeds would make the standard
+    error small exactly when the line is wrong. Lack of fit:
+    F = [(SSE - SSPE)/(n_widths - 2)] / [SSPE/(n - n_widths)] with SSPE the squares of seeds about their means.
+    Fewer than three widths give the status `too few points`. Raises InputError for entries that are not finite and
+    positive.
+    """
+    widths_all, losses = inputs.positive(m=m, loss=loss)
+    y = np.log(losses)
+    widths, mean, count = by_width(widths_all, y)
+    n, freedom = widths.size, int(y.size - widths.size)
+    pure = float(np.sum((y - mean[np.searchsorted(widths, widths_all)]) ** 2))
+    base = Line(
+        n_points=n,
+        n_seeds=int(count.min()) if n else 0,
+        m_min=float(widths[0]) if n else np.nan,
+        m_max=float(widths[-1]) if n else np.nan,
+        seed_std=float(np.sqrt(pure / freedom)) if freedom else np.nan,
+        status=inputs.CONVERGED,
+        note="" if freedom else "one seed a width: no seed scatter, no lack-of-fit test",
+    )
+    if n < 3:
+        return replace(
+            base, status=inputs.TOO_FEW, note=f"a line with an error needs at least 3 different widths, got {n}"
+        )
+    result = stats.linregress(np.log(widths), mean)
+    half = float(stats.t.ppf(0.5 + level / 2, n - 2) * result.stderr)
+    lack, pvalue = np.nan, np.nan
+    if pure > 0:
+        residual = mean - result.intercept - result.slope * np.log(widths)
+        lack = float(count @ residual**2) / (n - 2) / (pure / freedom)
+        pvalue = float(stats.f.sf(lack, n - 2, freedom))
+    return replace(
+        base,
+        exponent=-float(result.slope),
+        exponent_stderr=float(result.stderr),
+        exponent_low=-float(result.slope) - half,
+        exponent_high=-float(result.slope) + half,
+        amplitude=float(np.exp(result.intercept)),
+        rsquared=float(result.rvalue**2),
+        lack_of_fit=lack,
+        lack_of_fit_pvalue=pvalue,
+    )
+
+
+def lines_by_start(m: ArrayLike, loss: ArrayLike, level: float = 0.95) -> list[Line]:
+    """`line` without the smallest 0, 1, 2, ... widths, down to three: a window is a choice, so each is shown."""
+    widths, losses = inputs.positive(m=m, loss=loss)
+    starts = np.unique(widths)[:-2]
+    return [line(widths[widths >= first], losses[widths >= first], level) for first in starts]

@@ -1,0 +1,78 @@
+"""How sure a fitted sum of power laws is: covariance, bootstrap over points or clusters, profile intervals."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import optimize, stats
+
+from scaling.fits.inputs import FloatArray
+from scaling.fits.power_sum import LIMITS, PowerSum, Problem, newton
+
+
+def covariance(law: PowerSum) -> FloatArray:
+    """Covariance of (A_k, E, a_k) from least squares, s^2 (J^T J)^-1, by the delta rule; (2K + 1, 2K + 1)."""
+    problem = law.problem
+    prediction, shares = problem.shares(law.theta)
+    J = problem.jacobian(shares) * np.sqrt(problem.weights)
+    s2 = problem.weights @ (prediction - problem.log_loss) ** 2 / (problem.weights.sum() - law.theta.size)
+    K = problem.terms
+    to_natural = np.diag(np.concatenate([law.amplitudes, [law.constant], np.ones(K)]))
+    to_natural[np.arange(K), K + 1 + np.arange(K)] = law.amplitudes * problem.centre
+    return np.asarray(to_natural @ np.linalg.inv(J @ J.T) @ to_natural.T * s2)
+
+
+def bootstrap(
+    law: PowerSum,
+    n_resamples: int,
+    random: np.random.Generator | np.random.RandomState,
+    clusters: ArrayLike | None = None,
+) -> FloatArray:
+    """Refits of resampled points, or of whole resampled `clusters`: (A_k, E, a_k) a row, (n_resamples, 2K + 1).
+
+    Refits start at the fit of all points; the estimator is the law's own, except that least absolute deviations
+    are not resampled (0.3 s a fit). `random` draws n indices a resample by `choice(n, n)`, as Besiroglu et al. do.
+    Raises ValueError for a least-absolute law.
+    """
+    if law.estimator == "least_absolute":
+        raise ValueError("least absolute deviations are not resampled; use Huber's loss")
+    groups = np.arange(law.n_points) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
+    size = int(groups.max()) + 1
+    rows = []
+    for _ in range(n_resamples):
+        drawn = np.bincount(random.choice(size, size), minlength=size)
+        weights = law.problem.weights * drawn[groups]
+        some = weights > 0
+        problem = law.problem
+        resampled = Problem(problem.z[:, some], problem.centre, problem.log_loss[some], weights[some], problem.delta)
+        rows.append(problem.natural(newton(resampled, law.theta)[0]))
+    return np.array(rows)
+
+
+def profile_interval(law: PowerSum, k: int, level: float = 0.95) -> tuple[float, float]:
+    """Interval of exponent a_k from least squares: {a : RSS(a) <= RSS_min (1 + F_{level; 1, n - p} / (n - p))}.
+
+    All other parameters are fitted anew at each a. An end that runs beyond LIMITS is not bounded by these points
+    and comes back as NaN.
+    """
+    index = law.problem.terms + 1 + k
+    freedom = law.n_points - law.theta.size
+    threshold = law.objective * (1 + stats.f.ppf(level, 1, freedom) / freedom)
+    return _profile_end(law, index, threshold, -1), _profile_end(law, index, threshold, 1)
+
+
+def _profile_end(law: PowerSum, index: int, threshold: float, sign: int) -> float:
+    """Walk from the optimum in growing steps until the profile passes `threshold`, then close in (brentq)."""
+    inside, step = law.theta, 0.02
+
+    def refit(exponent: float) -> tuple[FloatArray, float]:
+        start = inside.copy()
+        start[index] = exponent
+        theta, objective, _ = newton(law.problem, start, fixed=index)
+        return theta, objective - threshold
+
+    while LIMITS[0] < (outside := float(inside[index]) + sign * step) < LIMITS[1]:
+        theta, excess = refit(outside)
+        if excess > 0:
+            between = sorted((float(inside[index]), outside))
+            return float(optimize.brentq(lambda exponent: refit(exponent)[1], *between, xtol=1e-6))
+        inside, step = theta, 1.5 * step
+    return np.nan

@@ -1,0 +1,187 @@
+"""Which form a curve L(m) has: power law, the same with a constant, exponential, logarithmic, linear, or undecided.
+
+Every form is C shape(m) with C projected out of the log residuals, so that at most two numbers are searched for:
+the shape's own q and the constant's share s of the loss at the largest width M.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import optimize, stats
+
+from scaling.fits import inputs
+from scaling.fits.curve import by_width
+from scaling.fits.inputs import FloatArray
+
+
+@dataclass(frozen=True)
+class Form:
+    """log shape(m / M) with shape(1) = 1, and the range of q to search."""
+
+    shape: Callable[[FloatArray, FloatArray], FloatArray]
+    low: float
+    high: float
+
+
+# q is an exponent, the inverse decay length in units of M, and the slope in units of L(M), in turn.
+FORMS = {
+    "power": Form(lambda u, q: u**-q, 0.0, 8.0),
+    "exponential": Form(lambda u, q: np.exp(q * (1 - u)), 0.0, 40.0),
+    "logarithmic": Form(lambda u, q: 1 - q * np.log(u), 0.0, 1e4),
+    "linear": Form(lambda u, q: 1 + q * (1 - u), 0.0, 1e4),
+}
+DECIDED = [*FORMS, "power_plus_constant", "exponential_plus_constant", "undecided"]
+CALLED = 4.0  # a difference of AICc below this does not decide between forms with equally many parameters
+SIZE = 0.05  # one-sided size of the test for a constant, which cannot be negative
+LARGEST_SHARE = 0.9999
+NOISELESS = 1e-9  # residuals in log L below this are rounding
+
+
+@dataclass(frozen=True)
+class FormFit:
+    """One form's fit: q, the constant's share at the largest width (0 without one), residual squares of log L."""
+
+    q: float
+    share: float
+    rss: float
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The form that the points support, why, and what a free constant does to the exponent."""
+
+    form: str
+    reason: str
+    exponent: float  # of the power law plus constant
+    exponent_low: float  # profile interval; NaN where it is not bounded by these widths
+    exponent_high: float
+    constant: float
+    constant_pvalue: float  # of "the constant is zero", one-sided
+
+
+def _rss(form: Form, u: FloatArray, y: FloatArray, q: ArrayLike, share: ArrayLike) -> FloatArray:
+    """Residual squares of log L with C projected out, for q and share of one shape (k,); returns (k,)."""
+    part = np.atleast_1d(share)[:, None]
+    residual = y - np.log((1 - part) * form.shape(u, np.atleast_1d(q)[:, None]) + part)
+    residual -= residual.mean(axis=1, keepdims=True)
+    return np.asarray(np.sum(residual**2, axis=1))
+
+
+def _grid(form: Form, constant: bool) -> tuple[FloatArray, FloatArray]:
+    """Cells of q, dense near the small end, and of the constant's share."""
+    q = form.high * np.linspace(0, 1, 81) ** (2 if form.high < 100 else 8)
+    share = np.concatenate([[0.0], np.linspace(0.02, 0.98, 33)]) if constant else np.zeros(1)
+    cells = np.stack(np.meshgrid(q, share, indexing="ij"), axis=-1).reshape(-1, 2)
+    return cells[:, 0], cells[:, 1]
+
+
+def fit_form(name: str, m: FloatArray, y: FloatArray, constant: bool = False, starts: int = 3) -> FormFit:
+    """Fit one form to y = log L at distinct widths m: a grid over (q, share), then a finish from its best cells."""
+    form, u = FORMS[name], m / m.max()
+    q, share = _grid(form, constant)
+    rss = _rss(form, u, y, q, share)
+    best = [FormFit(float(q[i]), float(share[i]), float(rss[i])) for i in np.argsort(rss, kind="stable")[:starts]]
+
+    def residual(parameters: FloatArray) -> FloatArray:
+        part = y - np.log((1 - parameters[1]) * form.shape(u, parameters[0]) + parameters[1])
+        return np.asarray(part - part.mean())
+
+    if constant:
+        for cell in best[:starts]:
+            inside = np.clip([cell.q, cell.share], [form.low + 1e-9, 1e-9], [form.high - 1e-9, LARGEST_SHARE - 1e-9])
+            end = optimize.least_squares(
+                residual, inside, bounds=([form.low, 0], [form.high, LARGEST_SHARE]), x_scale="jac", xtol=1e-12
+            )
+            best.append(FormFit(float(end.x[0]), float(end.x[1]), float(2 * end.cost)))
+        best.append(fit_form(name, m, y))  # a constant of zero is allowed, so the fit is never worse than without
+    else:
+        edges = np.unique(q)
+        i = int(np.searchsorted(edges, best[0].q))
+        around = (edges[max(i - 1, 0)], edges[min(i + 1, edges.size - 1)])
+        end = optimize.minimize_scalar(
+            lambda value: _rss(form, u, y, value, 0.0)[0], bounds=around, method="bounded", options={"xatol": 1e-12}
+        )
+        best.append(FormFit(float(end.x), 0.0, float(end.fun)))
+    return min(best, key=lambda cell: cell.rss)
+
+
+def profile_rss(m: FloatArray, y: FloatArray, exponent: float) -> float:
+    """Least residual squares of C m^-a + L0 at a fixed exponent a, L0 >= 0."""
+    form, u = FORMS["power"], m / m.max()
+    share = np.concatenate([[0.0], np.linspace(0.01, LARGEST_SHARE, 60)])
+    rss = _rss(form, u, y, np.full(share.size, exponent), share)
+    i = int(np.argmin(rss))
+    around = (share[max(i - 1, 0)], share[min(i + 1, share.size - 1)])
+    end = optimize.minimize_scalar(
+        lambda value: _rss(form, u, y, exponent, value)[0], bounds=around, method="bounded", options={"xatol": 1e-12}
+    )
+    return min(float(end.fun), float(rss[i]))
+
+
+def interval_with_constant(m: FloatArray, y: FloatArray, fit: FormFit, level: float = 0.95) -> tuple[float, float]:
+    """Profile-F interval of the exponent with a free constant, {a : RSS(a) <= RSS_min (1 + F_{1, n - 3}/(n - 3))}.
+
+    NaN for an end beyond 0.02 .. 8: these widths do not bound it.
+    """
+    freedom = m.size - 3
+    threshold = fit.rss * (1 + stats.f.ppf(level, 1, freedom) / freedom)
+    ends = []
+    for bound in (0.02, FORMS["power"].high):
+        between = sorted((bound, fit.q))
+        closed = between[0] < between[1] and profile_rss(m, y, bound) > threshold >= profile_rss(m, y, fit.q)
+        root = optimize.brentq(lambda a: profile_rss(m, y, a) - threshold, *between, xtol=1e-7) if closed else np.nan
+        ends.append(float(root))
+    return ends[0], ends[1]
+
+
+def decide(m: ArrayLike, loss: ArrayLike) -> Decision:
+    """The form of L(m) by a fixed rule; entries with equal m are seeds and enter as their mean of log L.
+
+    1. The four forms with two parameters are ranked by n log RSS (AICc with equal penalties). The first is called
+       only when the second is at least 4 behind.
+    2. If the power law leads, a constant L0 >= 0 is tested one-sided at 5 %: (RSS_2 - RSS_3) over the seeds' own
+       variance when there are seeds, over RSS_3 / (n - 3) when there are none, against F_{0.90; 1, freedom}.
+    3. If the constant is needed, the exponential with a constant must be at least 4 behind, too.
+    Everything else, and fewer than four widths, is `undecided`. AICc never weighs two against three parameters:
+    below ten widths its penalty alone forbids the constant. Raises InputError for entries not finite and positive.
+    """
+    widths, losses = inputs.positive(m=m, loss=loss)
+    x, y, count = by_width(widths, np.log(losses))
+    n, nan = x.size, float("nan")
+    if n < 4:
+        return Decision("undecided", f"forms need at least 4 widths, got {n}", nan, nan, nan, nan, nan)
+    fits = {name: fit_form(name, x, y) for name in FORMS}
+    floor = n * NOISELESS**2
+    score = {name: n * np.log(max(fit.rss, floor)) for name, fit in fits.items()}
+    first, second = sorted(score, key=lambda name: score[name])[:2]
+    behind = score[second] - score[first]
+    free = fit_form("power", x, y, constant=True)
+    gain = fits["power"].rss - free.rss
+    if widths.size > n:
+        freedom = int(widths.size - n)
+        pure = np.sum((np.log(losses) - y[np.searchsorted(x, widths)]) ** 2) / freedom
+        variance, ruler = float(pure) / stats.hmean(count), "the scatter of seeds"
+    else:
+        freedom, ruler = n - 3, "the residuals"
+        variance = free.rss / freedom
+    F = gain / max(variance, NOISELESS**2)
+    pvalue = float(stats.f.sf(F, 1, freedom)) / 2
+    low, high = interval_with_constant(x, y, free)
+    constant = free.share * float(np.exp(np.mean(y - np.log((1 - free.share) * (x / x[-1]) ** -free.q + free.share))))
+    form = first
+    reason = f"{first} leads {second} by {behind:.1f} in AICc"
+    if behind < CALLED:
+        form, reason = "undecided", f"{reason}, less than {CALLED:g}"
+    elif first == "power":
+        test = f"a constant gains F = {F:.2f} (p = {pvalue:.2g}) against {ruler}"
+        reason = f"{reason}; {test}"
+        if pvalue < SIZE:
+            rival = fit_form("exponential", x, y, constant=True)
+            ahead = n * np.log(max(rival.rss, floor) / max(free.rss, floor))
+            form = "power_plus_constant" if ahead >= CALLED else "undecided"
+            if ahead <= -CALLED:
+                form = "exponential_plus_constant"
+            reason = f"{reason}; it leads exponential plus constant by {ahead:.1f}"
+    return Decision(form, reason, free.q, low, high, constant, pvalue)

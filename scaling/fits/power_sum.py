@@ -1,0 +1,298 @@
+"""A constant and a sum of power laws, L = E + sum_k A_k x_k^-a_k, fitted to log L.
+
+K = 2 with parameters and tokens is the Chinchilla law, K = 3 with width, depth and tokens the joint law.
+Start: variable projection, a grid over the exponents with E and A_k solved for each cell, so that nobody guesses
+starts in 2K + 1 dimensions. Finish: Newton steps on the estimator's own objective (scipy, trust-exact), or a
+sequence of linear programs for least absolute deviations.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import optimize
+
+from scaling.fits import inputs
+from scaling.fits.inputs import FloatArray
+
+
+Estimator = Literal["huber", "least_squares", "least_absolute"]
+GRID = {1: 60, 2: 24, 3: 14}  # cells along each exponent by K: below 3000 cells in all
+EXPONENTS = (0.05, 1.5)  # range of the grid; the finish may leave it
+LIMITS = (0.005, 5.0)  # an exponent that ends outside says that its term is no power law here
+VANISHED = 1e-5  # a term whose share of the loss is below this everywhere is not there
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Points of the law in centred logarithms: z_k = log x_k - mean, so that amplitude and exponent part company.
+
+    theta = (log A_k at the mean of log x_k, ..., log E, a_1, ..., a_K). `weights` count repeated points.
+    """
+
+    z: FloatArray  # (K, n)
+    centre: FloatArray  # (K,)
+    log_loss: FloatArray  # (n,)
+    weights: FloatArray  # (n,)
+    delta: float  # corner of Huber's loss; infinity is least squares
+
+    @property
+    def terms(self) -> int:
+        return len(self.z)
+
+    def shares(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """log of the law's prediction, shape (n,), and each term's share of it, (K + 1, n), the constant last."""
+        K = self.terms
+        logs = np.empty((K + 1, self.log_loss.size))
+        logs[:K] = theta[:K, None] - theta[K + 1 :, None] * self.z
+        logs[K] = theta[K]
+        top = logs.max(axis=0)
+        parts = np.exp(logs - top)
+        total = parts.sum(axis=0)
+        return top + np.log(total), parts / total
+
+    def jacobian(self, shares: FloatArray) -> FloatArray:
+        """d log prediction / d theta, shape (2K + 1, n)."""
+        return np.concatenate([shares, -self.z * shares[:-1]])
+
+    def objective(self, theta: FloatArray) -> float:
+        """Sum over points of Huber's loss of r = log prediction - log L: r^2/2 inside delta, delta (|r| - delta/2)."""
+        residual = np.abs(self.shares(theta)[0] - self.log_loss)
+        if np.isinf(self.delta):
+            return float(self.weights @ residual**2 / 2)
+        bent = self.delta * (residual - self.delta / 2)
+        return float(self.weights @ np.where(residual <= self.delta, residual**2 / 2, bent))
+
+    def gradient(self, theta: FloatArray) -> FloatArray:
+        """Its derivative, shape (2K + 1,)."""
+        prediction, shares = self.shares(theta)
+        pull = np.clip(prediction - self.log_loss, -self.delta, self.delta)
+        return self.jacobian(shares) @ (self.weights * pull)
+
+    def hessian(self, theta: FloatArray) -> FloatArray:
+        """Its second derivative: from d^2 log sum = sum_k share_k g_k g_k^T - J J^T, g_k = (1, -z_k)."""
+        K = self.terms
+        prediction, shares = self.shares(theta)
+        residual = prediction - self.log_loss
+        J = self.jacobian(shares)
+        pull = self.weights * np.clip(residual, -self.delta, self.delta)
+        H = (J * (self.weights * (np.abs(residual) <= self.delta) - pull)) @ J.T
+        bend = shares * pull
+        H[np.arange(K + 1), np.arange(K + 1)] += bend.sum(axis=1)
+        for k in range(K):
+            a = K + 1 + k
+            H[k, a] -= bend[k] @ self.z[k]
+            H[a, k] = H[k, a]
+            H[a, a] += bend[k] @ self.z[k] ** 2
+        return H
+
+    def natural(self, theta: FloatArray) -> FloatArray:
+        """(A_1 .. A_K, E, a_1 .. a_K) of theta."""
+        K = self.terms
+        exponents = theta[K + 1 :]
+        return np.concatenate([np.exp(theta[:K] + exponents * self.centre), [np.exp(theta[K])], exponents])
+
+
+@dataclass(frozen=True)
+class PowerSum:
+    """The fitted law: amplitudes A_k, constant E, exponents a_k, with what the fit needs to be judged."""
+
+    amplitudes: FloatArray
+    constant: float
+    exponents: FloatArray
+    estimator: Estimator
+    objective: float  # the estimator's own: Huber's sum, half the sum of squares, or the sum of |r|, of r in log L
+    n_points: int
+    n_starts: int
+    n_starts_agreeing: int  # starts whose objective ends within 1e-6 of the best, relatively
+    status: str
+    note: str
+    problem: Problem
+    theta: FloatArray
+
+    def predict(self, x: Sequence[ArrayLike]) -> FloatArray:
+        """E + sum_k A_k x_k^-a_k at the columns x_1 .. x_K."""
+        powers = (A * np.asarray(column) ** -a for A, column, a in zip(self.amplitudes, x, self.exponents, strict=True))
+        return np.asarray(self.constant + sum(powers))
+
+    @property
+    def parameters(self) -> FloatArray:
+        """(A_1 .. A_K, E, a_1 .. a_K)."""
+        return np.concatenate([self.amplitudes, [self.constant], self.exponents])
+
+
+def grid_starts(problem: Problem, count: int) -> list[FloatArray]:
+    """`count` starts from a grid of exponents: its local minima of the projected relative squares, then far cells.
+
+    In each cell E and A_k at the centre solve min sum (prediction / L - 1)^2; cells with a negative solution are
+    left to non-negative least squares, and only when no cell is free of them. Far cells (at a tenth, a third of the
+    ranking) are there to show that the end does not hang on the start.
+    """
+    K = problem.terms
+    weight = np.sqrt(problem.weights) * np.exp(-problem.log_loss)
+    target = np.sqrt(problem.weights)
+    axis = np.linspace(*EXPONENTS, GRID.get(K, 8))
+    size = (len(axis),) * K
+    exponents = np.stack(np.meshgrid(*[axis] * K, indexing="ij"), axis=-1).reshape(-1, K)
+    columns = np.exp(-exponents[:, :, None] * problem.z)
+    columns = np.concatenate([columns, np.ones_like(columns[:, :1])], axis=1) * weight  # (cells, K + 1, n)
+    gram, right = columns @ columns.swapaxes(1, 2), columns @ target
+    gram += 1e-12 * np.trace(gram, axis1=1, axis2=2)[:, None, None] * np.eye(K + 1)
+    solution = np.linalg.solve(gram, right[..., None])[..., 0]
+    rss = target @ target - np.sum(solution * right, axis=1)
+    rss[(solution <= 0).any(axis=1)] = np.inf
+    if not np.isfinite(rss).any():
+        for cell, basis in enumerate(columns):
+            solution[cell], norm = optimize.nnls(basis.T, target)
+            rss[cell] = norm**2
+    rss = rss.reshape(size)
+    padded = np.pad(rss, 1, constant_values=np.inf)
+    lowest = np.ones(size, dtype=bool)
+    for corner in product((0, 1, 2), repeat=K):
+        lowest &= rss <= padded[tuple(slice(first, first + len(axis)) for first in corner)]
+    ranked = np.argsort(rss.ravel(), kind="stable")[: int(np.isfinite(rss).sum())]
+    minima = [cell for cell in ranked if lowest.flat[cell]]
+    cells = [*minima, ranked[len(ranked) // 10], ranked[len(ranked) // 3]][:count]
+    floor = 1e-6 * np.exp(problem.log_loss.mean())
+    return [np.concatenate([np.log(np.maximum(solution[cell], floor)), exponents[cell]]) for cell in cells]
+
+
+def newton(problem: Problem, start: FloatArray, fixed: int | None = None) -> tuple[FloatArray, float, bool]:
+    """Minimise Huber's (or the squares') objective from `start`: theta, objective, whether the gradient vanished.
+
+    `fixed` holds one component of theta where it is, for profiles. The objective is divided by the square of its
+    own scale, so that the tolerance means the same for every delta.
+    """
+    free = np.arange(start.size) != (-1 if fixed is None else fixed)
+    typical = np.sqrt(2 * problem.objective(start) / problem.weights.sum())
+    scale = max(min(problem.delta, float(typical)), 1e-12) ** 2
+
+    def whole(part: FloatArray) -> FloatArray:
+        theta = start.copy()
+        theta[free] = part
+        return theta
+
+    result = optimize.minimize(
+        lambda part: problem.objective(whole(part)) / scale,
+        start[free],
+        jac=lambda part: problem.gradient(whole(part))[free] / scale,
+        hess=lambda part: problem.hessian(whole(part))[np.ix_(free, free)] / scale,
+        method="trust-exact",
+        options={"gtol": 1e-6, "maxiter": 300},
+    )
+    # Near the end no step improves the objective beyond its rounding, which scipy calls a failure: ask the gradient.
+    flat = np.abs(result.jac).max() <= 1e-6 * max(result.fun, 1)
+    return whole(result.x), float(result.fun * scale), bool(flat)
+
+
+def least_absolute(problem: Problem, start: FloatArray, steps: int = 60) -> tuple[FloatArray, float, bool]:
+    """Minimise sum |r| from `start` by linear programs of the linearised residual inside a trust region (HiGHS)."""
+    theta, n = start, problem.log_loss.size
+    prediction, shares = problem.shares(theta)
+    best, radius = float(problem.weights @ np.abs(prediction - problem.log_loss)), 0.05
+    cost = np.concatenate([np.zeros(theta.size), problem.weights])
+    slack = -np.eye(n)
+    for _ in range(steps):
+        residual, J = prediction - problem.log_loss, problem.jacobian(shares).T
+        program = optimize.linprog(
+            cost,
+            A_ub=np.block([[J, slack], [-J, slack]]),
+            b_ub=np.concatenate([-residual, residual]),
+            bounds=[(-radius, radius)] * theta.size + [(0, None)] * n,
+            method="highs",
+        )
+        if program.status != 0:
+            return theta, best, False
+        step = program.x[: theta.size]
+        prediction_new, shares_new = problem.shares(theta + step)
+        value = float(problem.weights @ np.abs(prediction_new - problem.log_loss))
+        if value < best:
+            gain, theta, best, prediction, shares = best - value, theta + step, value, prediction_new, shares_new
+            if gain < 1e-12:
+                return theta, best, True
+        else:
+            radius /= 4
+            if radius < 1e-9:
+                return theta, best, True
+    return theta, best, False
+
+
+def judge(problem: Problem, theta: FloatArray, converged: bool) -> tuple[str, str]:
+    """Status of a fit and a sentence when it is not `converged`."""
+    shares = problem.shares(theta)[1]
+    exponents = theta[problem.terms + 1 :]
+    gone = np.flatnonzero(shares.max(axis=1) < VANISHED)
+    if gone.size:
+        names = ["the constant" if k == problem.terms else f"term {k + 1}" for k in gone]
+        return inputs.BOUND_HIT, f"{' and '.join(names)} went to zero: the law has one term too many for these points"
+    if np.linalg.cond(problem.jacobian(shares) * np.sqrt(problem.weights)) > 1e8:
+        return inputs.NOT_IDENTIFIED, "the points leave a direction of the parameters free"
+    if ((exponents < LIMITS[0]) | (exponents > LIMITS[1])).any():
+        return inputs.BOUND_HIT, f"an exponent left {LIMITS[0]} .. {LIMITS[1]}"
+    if not converged:
+        return inputs.NOT_CONVERGED, "the last steps did not bring the gradient to zero"
+    return inputs.CONVERGED, ""
+
+
+def fit(
+    x: Sequence[ArrayLike],
+    loss: ArrayLike,
+    estimator: Estimator = "huber",
+    delta: float = 1e-3,
+    weights: ArrayLike | None = None,
+    n_starts: int = 3,
+) -> PowerSum:
+    """Fit L = E + sum_k A_k x_k^-a_k to log L; x holds K columns of n entries, `weights` count repeated points.
+
+    `huber` minimises the sum (not the mean) of Huber's loss with corner `delta`, `least_squares` the squares and
+    `least_absolute` the absolute values of log prediction - log L. Raises InputError for entries that are not
+    finite and positive; too few points, or points that do not determine the law, come back as a status.
+    Source: Hoffmann et al. 2022, approach 3; Besiroglu et al. 2024.
+    """
+    names = {f"x{k + 1}": column for k, column in enumerate(x)}
+    *columns, losses = inputs.positive(**names, loss=loss)
+    logs, counts = np.log(columns), np.ones(losses.size) if weights is None else np.asarray(weights, dtype=np.float64)
+    size = 2 * len(logs) + 1
+    centre = logs.mean(axis=1) if losses.size else np.zeros(len(logs))
+    problem = Problem(
+        z=logs - centre[:, None],
+        centre=centre,
+        log_loss=np.log(losses),
+        weights=counts,
+        delta=np.inf if estimator == "least_squares" else delta,
+    )
+    note, status = "", inputs.CONVERGED
+    if losses.size <= size:
+        status, note = inputs.TOO_FEW, f"{size} parameters need more than {size} points, got {losses.size}"
+    elif (np.ptp(problem.z, axis=1) == 0).any():
+        status, note = inputs.NOT_IDENTIFIED, "a column does not vary, so its power cannot be told from the constant"
+    if note:
+        empty = np.full(len(logs), np.nan)
+        return PowerSum(
+            empty, np.nan, empty, estimator, np.nan, losses.size, 0, 0, status, note, problem, np.full(size, np.nan)
+        )
+    ends = [newton(problem, start) for start in grid_starts(problem, n_starts)]
+    theta, objective, converged = min(ends, key=lambda end: end[1])
+    agreeing = sum(end[1] <= objective * (1 + 1e-6) + 1e-15 for end in ends)
+    if estimator == "least_absolute":
+        theta, objective, converged = least_absolute(problem, theta)
+    status, note = judge(problem, theta, converged)
+    values = problem.natural(theta)
+    K = len(logs)
+    return PowerSum(
+        amplitudes=values[:K],
+        constant=float(values[K]),
+        exponents=values[K + 1 :],
+        estimator=estimator,
+        objective=objective,
+        n_points=losses.size,
+        n_starts=len(ends),
+        n_starts_agreeing=agreeing,
+        status=status,
+        note=note,
+        problem=problem,
+        theta=theta,
+    )
