@@ -12,7 +12,7 @@ the Agg backend. The same calls give the same bytes.
 """
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,13 @@ import matplotlib
 matplotlib.use("Agg")  # before pyplot: a figure is a file, with or without a screen
 
 import matplotlib.pyplot as plt
+import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, Normalize
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FormatStrFormatter, LogLocator, NullFormatter
 
 from scaling.command import InputError, whole_file
@@ -38,8 +41,10 @@ PNG_DPI = 200
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, BLACK, GREY = "#56B4E9", "#CC79A7", "#222222", "#9A9A9A"
 
-REGIME = {"strong": BLUE, "weak": VERMILION, "between": PURPLE}
-FREQUENCY_LAW = {"power_law": BLUE, "exponential": ORANGE, "linear": GREEN}
+REGIME = {"strong": BLUE, "weak": VERMILION, "between": "#6A51A3"}
+REPRESENTED = {True: GREEN, False: ORANGE}  # norm > 1/2, or not
+FREQUENCY_LAW = {"power_law": PURPLE, "exponential": ORANGE, "linear": GREEN}
+FREQUENCY_LAW_MARKER = {"power_law": "o", "exponential": "s", "linear": "^"}
 FREQUENCY_LAW_NAME = {
     "power_law": r"power law $p_i \sim i^{-\alpha}$",
     "exponential": r"exponential $p_i \sim e^{-i/400}$",
@@ -88,7 +93,7 @@ sns.set_theme(context="paper", style="ticks", rc=RC)
 
 
 def _along(name: str, low: float, high: float, value: float, dark: float = 0.0, light: float = 0.86) -> Any:
-    """Colour of `value` between low and high on a perceptually even map, without its lightest end."""
+    """Colour of `value` between low and high on the part dark..light of a perceptually even map."""
     part = float(Normalize(low, high, clip=True)(value))
     return matplotlib.colormaps[name](dark + (light - dark) * part)
 
@@ -98,9 +103,14 @@ def alpha_colour(alpha: float) -> Any:
     return _along("viridis", 0, 2, alpha)
 
 
+GAMMA_MAP = LinearSegmentedColormap.from_list(
+    "gamma", [(0, "#08306B"), (0.22, BLUE), (0.45, SKY), (0.55, ORANGE), (0.72, VERMILION), (1, "#6E1F00")]
+)
+
+
 def gamma_colour(gamma: float) -> Any:
-    """Colour of weight decay gamma in -1..1: blue (strong superposition) through grey to red (weak)."""
-    return matplotlib.colormaps["coolwarm"](Normalize(-1, 1, clip=True)(gamma))
+    """Colour of weight decay gamma in -1..1: blues where it is negative, orange to brown where it is positive."""
+    return GAMMA_MAP(float(Normalize(-1, 1, clip=True)(gamma)))
 
 
 def density_colour(activation_density: float) -> Any:
@@ -108,15 +118,15 @@ def density_colour(activation_density: float) -> Any:
     return _along("inferno", 1, 7.5, activation_density, dark=0.1, light=0.8)
 
 
+def seed_colour(k: int) -> Any:
+    """Colour of the k-th seed."""
+    return sns.color_palette("colorblind")[k % 10]
+
+
 def width_colour(m: float, widths: Sequence[float]) -> Any:
     """Colour of model dimension m among `widths`: light (narrow) to dark (wide)."""
     ordered = sorted(set(widths))
     return _along("mako_r", 0, max(len(ordered) - 1, 1), ordered.index(m), dark=0.2, light=0.85)
-
-
-def exponent_map() -> Colormap:
-    """Colour map of heat maps over (gamma, alpha); cells without a model stay hatched grey."""
-    return matplotlib.colormaps["cividis"]
 
 
 def panels(
@@ -162,15 +172,62 @@ def log_axis(axes: Axes, which: str, ticks: Sequence[float] | None = None) -> No
     axis.set_minor_formatter(NullFormatter())
 
 
+def points(axes: Axes, x: Any, y: Any, error: Any = None, **options: Any) -> None:
+    """Draw measured points with error bars; an error that is missing draws no bar."""
+    axes.errorbar(
+        np.asarray(x, dtype=float),
+        np.asarray(y, dtype=float),
+        yerr=None if error is None else np.nan_to_num(np.asarray(error, dtype=float)),
+        **{**MEASURED, **options},
+    )
+
+
+def colour_key(
+    axes: Axes, values: Iterable[float], colour: Callable[[float], Any], name: str, most: int = 6
+) -> list[Line2D]:
+    """Legend entries "name = value", one a colour; with more than `most` values a colour bar instead."""
+    ordered = sorted({float(value) for value in values})
+    if len(ordered) <= most:
+        return [
+            Line2D([], [], marker="o", linestyle="none", color=colour(value), label=f"{name} = {value:.3g}")
+            for value in ordered
+        ]
+    steps = np.linspace(ordered[0], ordered[-1], 256)
+    bar = ScalarMappable(Normalize(ordered[0], ordered[-1]), ListedColormap([colour(value) for value in steps]))
+    axes.figure.colorbar(bar, ax=axes, label=name, pad=0.02, aspect=30)
+    return []
+
+
+def note(axes: Axes, text: str, where: str = "lower left") -> None:
+    """Write a small grey note in a corner of the panel, such as what of the study is not there."""
+    vertical, horizontal = where.split()
+    axes.text(
+        0.03 if horizontal == "left" else 0.97,
+        0.03 if vertical == "lower" else 0.97,
+        text,
+        transform=axes.transAxes,
+        ha=horizontal,
+        va="bottom" if vertical == "lower" else "top",
+        size=7,
+        color="#777777",
+        zorder=5,
+    )
+
+
 def missing(axes: Axes, what: str) -> None:
     """Write in the panel what it lacks: in the middle when it is empty, else as a note in its lower left corner."""
-    text = textwrap.fill(what, width=34)
     if axes.has_data():
-        axes.text(0.03, 0.03, text, transform=axes.transAxes, ha="left", va="bottom", size=7, color="#777777", zorder=5)
+        note(axes, textwrap.fill(what, width=34))
         return
     axes.set(xticks=[], yticks=[])
     axes.minorticks_off()
+    text = textwrap.fill(what, width=28)
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", size=8, color="#777777")
+
+
+def foot(figure: Figure, text: str) -> None:
+    """Write one small line beneath the figure: what was trained and what the error bars are."""
+    figure.supxlabel(text, x=0.01, ha="left", size=7, color="#777777")
 
 
 def legend(axes: Axes, **options: Any) -> None:

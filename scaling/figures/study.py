@@ -1,0 +1,174 @@
+"""The toy study's tables as the figures need them: who is drawn, means over seeds, points read off the paper."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from scaling import tables
+from scaling.command import InputError
+
+
+CURVE = ["frequency_law", "n", "gamma", "alpha", "activation_density", "learning_rate_factor"]
+STRONG, WEAK = 3 / 4, 1 / 2  # mean phi_half of a curve above, or below, which we speak of strong or weak superposition
+
+
+def regime(mean_phi_half: float) -> str:
+    """strong, weak or between, by the mean of phi_half over a curve."""
+    if mean_phi_half > STRONG:
+        return "strong"
+    return "weak" if mean_phi_half < WEAK else "between"
+
+
+class Study:
+    """The tables of one run, read when first asked for; `paths` maps table names to files, `published` is a folder."""
+
+    def __init__(self, paths: Mapping[str, Path | None], published: Path | None = None) -> None:
+        self.paths = paths
+        self.folder = published
+
+    def read(self, name: str) -> pd.DataFrame:
+        """Table `name`; raises InputError when the command was given no file for it."""
+        path = self.paths.get(name)
+        if path is None:
+            option = name.removeprefix("toy_")
+            raise InputError(f"this figure needs the table {name}: give --{option} results/tables/{name}.csv")
+        return tables.read(name, path)
+
+    def published(self, name: str) -> pd.DataFrame:
+        """Points read off the paper's figure `name`; an empty frame when no folder was given or it has none."""
+        if self.folder is None or not (self.folder / f"{name}.csv").is_file():
+            return pd.DataFrame()
+        return pd.read_csv(self.folder / f"{name}.csv", comment="#")
+
+    @cached_property
+    def models(self) -> pd.DataFrame:
+        """Every model once, whatever experiments ask for it, with the regime of its curve."""
+        frame = self.read("toy_models").drop_duplicates("model").reset_index(drop=True)
+        mean = frame.groupby(CURVE, dropna=False)["phi_half"].transform("mean")
+        return frame.assign(regime=[regime(value) for value in mean])
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """Training curves: `toy_curves`."""
+        return self.read("toy_curves")
+
+    @cached_property
+    def features(self) -> pd.DataFrame:
+        """Rows of W, with the settings of their models: `toy_features` joined to the models."""
+        settings = self.models[["model", "seed", "m", "regime", *CURVE]]
+        return self.read("toy_features").merge(settings, on="model", how="inner")
+
+    @cached_property
+    def exponents(self) -> pd.DataFrame:
+        """Every curve once (that with most points), with its regime and the n of its experiment."""
+        frame = self.read("toy_exponents")
+        n = self.read("toy_models").groupby("experiment")["n"].first()
+        frame = frame.assign(
+            n=frame["experiment"].map(n).astype("Int64"), regime=[regime(value) for value in frame["mean_phi_half"]]
+        )
+        frame = frame.sort_values(["n_points", "n_seeds"], ascending=False, kind="stable")
+        return frame.drop_duplicates(CURVE).sort_values(CURVE, kind="stable").reset_index(drop=True)
+
+    @cached_property
+    def sweep(self) -> pd.DataFrame:
+        """Models of the decay sweep: power law, usual learning rate, E nearest 1, the n that most models have."""
+        return self.part(self.models)
+
+    @cached_property
+    def sweep_exponents(self) -> pd.DataFrame:
+        """Exponents of the curves of `sweep`."""
+        frame = self.exponents
+        return frame.merge(self.sweep[CURVE].drop_duplicates(), on=CURVE, how="inner")
+
+    def part(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The rows of `frame` that belong to the decay sweep."""
+        frame = usual(frame)
+        frame = frame[frame["frequency_law"] == "power_law"]
+        if frame.empty:
+            return frame
+        return frame[frame["n"] == frame["n"].mode().iloc[0]]
+
+
+def usual(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows at the recipe's own learning rate and at the activation density nearest 1."""
+    frame = frame[frame["learning_rate_factor"] == 1]
+    if frame.empty:
+        return frame
+    distance = (frame["activation_density"] - 1).abs()
+    return frame[distance <= distance.min() + 1e-9]
+
+
+def of_curve(frame: pd.DataFrame, key: pd.Series, columns: Sequence[str] = CURVE) -> pd.DataFrame:
+    """Rows of `frame` that agree with `key` in all `columns`; an empty alpha agrees with an empty one."""
+    for column in columns:
+        frame = frame[frame[column].isna() if pd.isna(key[column]) else frame[column] == key[column]]
+    return frame
+
+
+def nearest(values: Sequence[float] | pd.Series, target: float) -> float:
+    """The one of `values` nearest to `target`."""
+    return float(min(set(map(float, values)), key=lambda value: (abs(value - target), value)))
+
+
+def fullest(frame: pd.DataFrame, column: str, counted: str, near: float) -> float:
+    """The value of `column` with the most different values of `counted`; among equals the nearest to `near`."""
+    counts = frame.groupby(column)[counted].nunique()
+    return nearest(list(counts.index[counts == counts.max()]), near)
+
+
+def thinned(values: Sequence[float] | pd.Series, most: int) -> list[float]:
+    """At most `most` of the sorted different values, evenly spread, both ends among them."""
+    ordered = sorted({float(value) for value in values})
+    if len(ordered) <= most:
+        return ordered
+    return [ordered[i] for i in np.unique(np.linspace(0, len(ordered) - 1, most).round().astype(int))]
+
+
+def over_seeds(frame: pd.DataFrame, column: str, by: Sequence[str]) -> pd.DataFrame:
+    """One row a group: value, error, n_seeds.
+
+    The loss is averaged as its logarithm, as the exponents are fitted; everything else as it is. The error is seed
+    SD/sqrt(S); with one seed it is the held-out standard error for the loss and empty for the rest.
+    """
+    rows = []
+    for key, group in frame.dropna(subset=[column]).groupby(list(by), dropna=False):
+        values = group[column].to_numpy(dtype=float)
+        if column == "loss" and (values > 0).all():
+            value = float(np.exp(np.log(values).mean()))
+            spread = value * float(np.log(values).std(ddof=1)) if len(values) > 1 else np.nan
+        else:
+            value = float(values.mean())
+            spread = float(values.std(ddof=1)) if len(values) > 1 else np.nan
+        error = spread / np.sqrt(len(values))
+        if len(values) == 1 and column == "loss":
+            error = float(group["loss_stderr"].iloc[0])
+        rows.append((*key, value, error, len(values)))
+    return pd.DataFrame(rows, columns=[*by, "value", "error", "n_seeds"])
+
+
+def described(models: pd.DataFrame, bars: str = "loss") -> str:
+    """What was trained and what the error bars are: the line beneath a figure; `bars` is loss, mean or none."""
+    if models.empty:
+        return ""
+    seeds = models.groupby([*CURVE, "m"], dropna=False)["seed"].nunique()
+    parts = [
+        f"n = {span(models['n'])} features",
+        f"m = {span(models['m'])}",
+        f"{span(models['steps'])} steps",
+        f"{span(seeds)} {'seed' if seeds.max() == 1 else 'seeds'}",
+    ]
+    alone = {"loss": "held-out standard error", "mean": "none"}
+    if bars in alone:
+        words = [r"seed SD/$\sqrt{S}$"] if seeds.max() > 1 else []
+        words += [alone[bars] + (" where S = 1" if words else "")] if seeds.min() == 1 else []
+        parts.append(f"bars: {', '.join(words)}" if words != ["none"] else "one seed: no bars")
+    return "; ".join(parts) + "."
+
+
+def span(values: pd.Series) -> str:
+    """The smallest and the largest of whole numbers, as 10–100, or the one there is."""
+    low, high = int(values.min()), int(values.max())
+    return f"{low}" if low == high else f"{low}–{high}"

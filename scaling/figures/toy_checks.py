@@ -1,0 +1,171 @@
+"""Figures that say how far to trust the others: training curves, other learning rates, scatter between seeds."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from scaling.figures import style
+from scaling.figures.study import CURVE, Study, described, fullest, nearest, of_curve, over_seeds, span, thinned
+
+
+USUAL_GAMMA = {"weak": 0.3333, "strong": -0.5556}  # weight decay drawn when several were trained alike
+M, LOSS = "model dimension $m$", "loss $L$"
+
+
+def training_curves(study: Study) -> Figure:
+    """Training loss against step, first seed, one colour a width, for the smallest and largest alpha of each regime."""
+    figure, axes = style.panels(2, 2, height=4.4, sharex=True)
+    models = study.sweep
+    for row, name in enumerate(("weak", "strong")):
+        part = models[models["regime"] == name] if len(models) else models
+        if len(part):
+            part = part[part["gamma"] == fullest(part, "gamma", "alpha", USUAL_GAMMA[name])]
+        alphas = thinned(part["alpha"], 2)
+        for column in range(2):
+            panel, letter = axes[2 * row + column], "abcd"[2 * row + column]
+            if column >= len(alphas):
+                style.panel_title(panel, letter, f"{name} superposition")
+                style.missing(panel, f"no {'second alpha' if alphas else 'model'} under {name} superposition")
+                continue
+            some = part[part["alpha"] == alphas[column]]
+            gamma = some["gamma"].iloc[0]
+            style.panel_title(panel, letter, rf"{name}: $\gamma$ = {gamma:.3g}, $\alpha$ = {alphas[column]:.3g}")
+            _training_lines(panel, study, some)
+    style.foot(figure, described(models, "none") + " Points: means of the steps since the point before.")
+    return figure
+
+
+def _training_lines(axes: Axes, study: Study, models: pd.DataFrame) -> None:
+    widths = thinned(models["m"], 6)
+    for m in widths:
+        rows = models[models["m"] == m]
+        first = rows.sort_values("seed")["model"].iloc[0]
+        curve = study.curves[study.curves["model"] == first]
+        axes.plot(curve["step"], curve["loss"], color=style.width_colour(m, widths), linewidth=0.9, label=f"m = {m:g}")
+    for axis in "xy":
+        style.log_axis(axes, axis)
+    axes.set(xlabel="step", ylabel=LOSS)
+    axes.label_outer()
+    axes.set(ylabel=LOSS)
+    style.legend(axes, loc="lower left", ncols=2, fontsize=6.5)
+
+
+def learning_rate_check(study: Study) -> Figure:
+    """The exponent at other learning rates: loss against m, and alpha_m with its standard error against the factor."""
+    figure, (left, right) = style.panels(1, 2, height=2.7, titles=["loss", "exponent"])
+    models = study.models
+    checked = models.groupby([key for key in CURVE if key != "learning_rate_factor"], dropna=False)
+    models = models[checked["learning_rate_factor"].transform("nunique") > 1]
+    exponents = study.exponents.merge(models[CURVE].drop_duplicates(), on=CURVE).dropna(subset=["exponent"])
+    if models.empty:
+        for panel in (left, right):
+            style.missing(panel, "no curve was trained at two learning rates")
+        return figure
+    looks = ["-", ":", "-."]
+    factors = sorted(models["learning_rate_factor"].unique())
+    curves = models[CURVE[:-1]].drop_duplicates().head(len(looks))
+    for look, (_, curve) in zip(looks, curves.iterrows(), strict=False):
+        law = (
+            curve["frequency_law"].replace("_", " ") if pd.isna(curve["alpha"]) else rf"$\alpha$ = {curve['alpha']:.3g}"
+        )
+        some = of_curve(models, curve, CURVE[:-1])
+        for factor in factors:
+            rows = over_seeds(some[some["learning_rate_factor"] == factor], "loss", ["m"])
+            style.points(
+                left, rows["m"], rows["value"], rows["error"], linestyle=look, color=_factor_colour(factor, factors)
+            )
+        fits = of_curve(exponents, curve, CURVE[:-1])
+        style.points(
+            right, fits["learning_rate_factor"], fits["exponent"], fits["exponent_stderr"], color=style.BLACK,
+            linestyle=look, linewidth=0.7, label=rf"$\gamma$ = {curve['gamma']:.3g}, {law}",
+        )  # fmt: skip
+    for axis, ticks in (("x", list(models["m"])), ("y", None)):
+        style.log_axis(left, axis, ticks)
+    left.set(xlabel=M, ylabel=LOSS)
+    left.legend(handles=style.colour_key(left, factors, lambda f: _factor_colour(f, factors), "learning rate ×"))
+    style.log_axis(right, "x", factors)
+    right.set(xlabel="learning rate × factor", ylabel=r"model exponent $\alpha_m$")
+    if exponents.empty:
+        style.missing(right, "no curve has enough widths for a line")
+    style.legend(right)
+    style.foot(figure, described(models) + " Bars on exponents: standard error of the slope.")
+    return figure
+
+
+def _factor_colour(factor: float, factors: Sequence[float]) -> str:
+    """Black at the recipe's own learning rate, sky below, orange above."""
+    return style.BLACK if factor == 1 else style.SKY if factor < 1 else style.ORANGE
+
+
+def seed_scatter(study: Study) -> Figure:
+    """What scatters between seeds: the loss of frequent features that lost their row, not the packing loss.
+
+    Drawn: loss and packing loss (loss - loss_unrepresented) a seed; SD of their logarithms between seeds; the exponents
+    of both. Not in the paper, which sets no seed.
+    """
+    figure, (total, packing, spread, exponent) = style.panels(
+        2,
+        2,
+        height=4.8,
+        titles=["loss, one line a seed", "packing loss, one line a seed", "scatter between seeds", "exponents"],
+    )
+    models = study.sweep
+    models = models.assign(packing=models["loss"] - models["loss_unrepresented"])
+    models = models[models["regime"] == "strong"]
+    seeds = models.groupby([*CURVE, "m"], dropna=False)["seed"].transform("nunique")
+    several = models[seeds > 1]
+    if several.empty:
+        for panel in (total, packing, spread):
+            style.missing(panel, "no curve under strong superposition has two seeds")
+    else:
+        gamma = fullest(several, "gamma", "model", USUAL_GAMMA["strong"])
+        curve = several[several["gamma"] == gamma]
+        alpha = nearest(curve["alpha"], 1)
+        curve = curve[curve["alpha"] == alpha]
+        for panel, column in ((total, "loss"), (packing, "packing")):
+            for k, (_, rows) in enumerate(curve[curve[column] > 0].groupby("seed")):
+                rows = rows.sort_values("m")
+                panel.plot(rows["m"], rows[column], marker="o", ms=3, linewidth=0.8, color=style.seed_colour(k))
+            for axis, ticks in (("x", list(curve["m"])), ("y", None)):
+                style.log_axis(panel, axis, ticks)
+            panel.set(xlabel=M, ylabel=LOSS)
+            style.note(panel, rf"$\gamma$ = {gamma:.3g}, $\alpha$ = {alpha:.3g}")
+        packing.set(ylabel="packing loss", ylim=total.get_ylim())
+        _spread_between_seeds(spread, several)
+    _exponents_of_both(exponent, study)
+    style.foot(figure, described(models, "none") + f" Seeds a cell: {span(seeds) if len(seeds) else 0}.")
+    return figure
+
+
+def _spread_between_seeds(axes: Axes, models: pd.DataFrame) -> None:
+    """Pooled SD of log loss over seeds against m, over all strong curves with two seeds or more."""
+    for column, look in (("loss", {"color": style.BLUE}), ("packing", {"color": style.GREEN, "marker": "s"})):
+        rows = models[models[column] > 0]
+        rows = rows.assign(log=np.log(rows[column].astype(float)))
+        variance = rows.groupby([*CURVE, "m"], dropna=False)["log"].var(ddof=1)
+        pooled = np.sqrt(variance.groupby(level="m").mean())
+        name = "loss" if column == "loss" else "packing loss"
+        style.points(axes, pooled.index, pooled, linestyle="-", label=name, **look)
+    style.log_axis(axes, "x", list(models["m"]))
+    axes.set(xlabel=M, ylabel="SD of the logarithm", ylim=(0, None))
+    axes.legend()
+
+
+def _exponents_of_both(axes: Axes, study: Study) -> None:
+    frame = study.sweep_exponents
+    frame = frame[frame["regime"] == "strong"]
+    for column, shift, look in (
+        ("exponent", -0.015, {"color": style.BLUE, "label": "loss"}),
+        ("exponent_represented", 0.015, {"color": style.GREEN, "marker": "s", "label": "packing loss"}),
+    ):
+        rows = frame.dropna(subset=[column, "alpha"])
+        style.points(axes, rows["alpha"] + shift, rows[column], rows[f"{column}_stderr"], **look)
+    axes.axhline(1, **style.THEORY)
+    axes.set(xlabel=r"data exponent $\alpha$", ylabel=r"model exponent $\alpha_m$", xlim=(-0.1, 2.1))
+    if frame["exponent"].notna().any():
+        axes.legend()
+    else:
+        style.note(axes, "no curve has enough widths for a line")
