@@ -76,3 +76,17 @@ def _profile_end(law: PowerSum, index: int, threshold: float, sign: int) -> floa
             return float(optimize.brentq(lambda exponent: refit(exponent)[1], *between, xtol=1e-6))
         inside, step = theta, 1.5 * step
     return np.nan
+
+
+def profile(law: PowerSum, k: int, values: ArrayLike) -> FloatArray:
+    """Least objective with exponent a_k held at each of `values`, all else fitted anew, starting from the nearest."""
+    index = law.problem.terms + 1 + k
+    at = np.asarray(values, dtype=np.float64)
+    objectives = np.empty(at.size)
+    for side in (np.flatnonzero(at >= law.theta[index]), np.flatnonzero(at < law.theta[index])[::-1]):
+        theta = law.theta
+        for i in side:
+            start = theta.copy()
+            start[index] = at[i]
+            theta, objectives[i], _ = newton(law.problem, start, fixed=index)
+    return objectives

@@ -128,8 +128,8 @@ def grid_starts(problem: Problem, count: int) -> list[FloatArray]:
     """`count` starts from a grid of exponents: its local minima of the projected relative squares, then far cells.
 
     In each cell E and A_k at the centre solve min sum (prediction / L - 1)^2; cells with a negative solution are
-    left to non-negative least squares, and only when no cell is free of them. Far cells (at a tenth, a third of the
-    ranking) are there to show that the end does not hang on the start.
+    left to non-negative least squares, and only when no cell is free of them. Far cells, spread
+    over the ranking, are there to show that the end does not hang on the start.
     """
     K = problem.terms
     weight = np.sqrt(problem.weights) * np.exp(-problem.log_loss)
@@ -155,7 +155,8 @@ def grid_starts(problem: Problem, count: int) -> list[FloatArray]:
         lowest &= rss <= padded[tuple(slice(first, first + len(axis)) for first in corner)]
     ranked = np.argsort(rss.ravel(), kind="stable")[: int(np.isfinite(rss).sum())]
     minima = [cell for cell in ranked if lowest.flat[cell]]
-    cells = [*minima, ranked[len(ranked) // 10], ranked[len(ranked) // 3]][:count]
+    far = [ranked[len(ranked) * part // (count + 1)] for part in range(1, count + 1)]
+    cells = [*minima, *far][:count]
     floor = 1e-6 * np.exp(problem.log_loss.mean())
     return [np.concatenate([np.log(np.maximum(solution[cell], floor)), exponents[cell]]) for cell in cells]
 

@@ -1,0 +1,84 @@
+"""The 245 Chinchilla points: fetched from their public repository at a pinned commit, or taken from a local file.
+
+They are digitised from Fig. 4 of Hoffmann et al. 2022 by Epoch AI (github.com/epoch-research/analyzing-chinchilla)
+and not carried here. Without a network the table is written empty, so that everything else goes on.
+"""
+
+import argparse
+import hashlib
+import io
+import logging
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pandas as pd
+
+from scaling import command, tables
+from scaling.command import InputError
+
+
+COMMIT = "92258837425e1b5f2851d624287f0120583a3d0e"
+URL = f"https://raw.githubusercontent.com/epoch-research/analyzing-chinchilla/{COMMIT}/data/svg_extracted_data.csv"
+SHA256 = "193478df4e90f040016431996c45682659306840ecdadf83cfb9cd5ca0aa1b30"
+LARGEST = 1 << 20  # bytes; the file has 23 kB
+HOW_TO = (
+    "put the file svg_extracted_data.csv of the public repository epoch-research/analyzing-chinchilla somewhere, name "
+    "it in config.yaml under `fits: chinchilla_points:`, and type `snakemake --cores all --forcerun fetch_chinchilla`"
+)
+
+
+def obtain(source: str, timeout: float = 5.0) -> bytes | None:
+    """The bytes of the file at `source`, a URL or a path; None, with a line in the log, when the network fails.
+
+    Raises InputError when a local file is missing, or when the bytes are not those of the pinned commit.
+    """
+    if not source.startswith(("https://", "http://")):
+        path = Path(source)
+        if not path.is_file():
+            raise InputError(f"{source}: no such file, named in config.yaml under `fits: chinchilla_points:`")
+        data = path.read_bytes()
+    else:
+        try:
+            with urllib.request.urlopen(source, timeout=timeout) as answer:
+                data = answer.read(LARGEST)
+        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+            logging.warning("could not fetch %s: %s; the Chinchilla part is not run: %s", source, error, HOW_TO)
+            return None
+    found = hashlib.sha256(data).hexdigest()
+    if found != SHA256:
+        raise InputError(
+            f"{source}: sha256 is {found}, but the file of the pinned commit has {SHA256}: "
+            f"the download was cut or changed, or this is another file"
+        )
+    return data
+
+
+def parse(data: bytes) -> pd.DataFrame:
+    """Table chinchilla_points: N (`Model Size`), D = FLOP / (6 N), loss; rows in the file's order."""
+    frame = pd.read_csv(io.BytesIO(data))
+    parameters = frame["Model Size"]
+    return pd.DataFrame(
+        {"parameters": parameters, "tokens": frame["Training FLOP"] / (6 * parameters), "loss": frame["loss"]}
+    )
+
+
+def empty() -> pd.DataFrame:
+    """The table without rows."""
+    return pd.DataFrame({"parameters": [], "tokens": [], "loss": []}, dtype="float64")
+
+
+def main() -> None:
+    """Command line: fetch or take the points and write them as a table, empty when there is no network."""
+    parser = argparse.ArgumentParser(prog="python -m scaling.fits.points", description=__doc__)
+    parser.add_argument("--source", default=URL, help="URL or local path of svg_extracted_data.csv")
+    parser.add_argument("--output", required=True, help="table chinchilla_points to write")
+    options = parser.parse_args()
+    data = obtain(options.source)
+    points = empty() if data is None else parse(data)
+    tables.write("chinchilla_points", points, options.output)
+    logging.info("%s: %d points", options.output, len(points))
+
+
+if __name__ == "__main__":
+    command.run(main)
