@@ -1,4 +1,4 @@
-"""Features of the toy model: their frequencies p_i, and sparse samples x_i = u_i v_i, u_i ~ Bernoulli(p_i), v_i ~ U(0, 2).
+"""Features of the toy model: frequencies p_i, and sparse samples x_i = u_i v_i, u_i ~ Bernoulli(p_i), v_i ~ U(0, 2).
 
 A batch is kept as its active entries alone, since on average just E of n features are active in a sample.
 """

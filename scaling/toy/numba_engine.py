@@ -27,6 +27,7 @@ from scaling.toy.recipe import Recipe
 
 
 COLUMNS = 256  # outputs a block: |U| x 256 float32 fit into a core's own cache
+LANES = 8  # rows of W are padded by zero columns to a whole number of float32 vectors
 DENSE_SHARE = 0.04  # above this share of fired outputs two matrix products are cheaper than a pass over them
 
 
@@ -40,6 +41,7 @@ class Workspace(NamedTuple):
     active: NDArray[np.int32]  # (n,) U, the features active in the batch
     alone_start: NDArray[np.int32]  # (n + 1,) where the samples with that feature alone begin in alone_value
     alone_value: NDArray[np.float32]  # (room,)
+    reach: NDArray[np.float32]  # (n,) the largest of these values
     group_start: NDArray[np.int32]  # (batch_size + 1,) samples with several active features: where each begins
     group_row: NDArray[np.int32]  # (room,) row in U of the active feature
     group_value: NDArray[np.float32]  # (room,)
@@ -51,14 +53,17 @@ class Workspace(NamedTuple):
     h: NDArray[np.float32]  # (batch_size, m) sum_i x_si W_i of samples with several active features
     dh: NDArray[np.float32]  # (batch_size, m)
     z: NDArray[np.float32]  # (COLUMNS,)
-    fired: NDArray[np.int32]  # (COLUMNS,) indices of positive outputs
-    dW: NDArray[np.float32]  # (n, m) gradient of the summed loss / 2
+    flags: NDArray[np.uint8]  # (COLUMNS,) which outputs can be positive
+    words: NDArray[np.uint64]  # (COLUMNS / 8,) the same memory
+    fired: NDArray[np.int32]  # (2 COLUMNS,) their indices
+    dW: NDArray[np.float32]  # (n, m) gradient of the summed loss, halved
     db: NDArray[np.float32]  # (n,)
 
 
 def workspace(n: int, m: int, batch_size: int, length: int) -> Workspace:
     """Arrays for batches of at most `length` active entries."""
     integer, real = np.int32, np.float32
+    flags = np.zeros(COLUMNS, np.uint8)
     return Workspace(
         sample=np.zeros(length, integer),
         feature=np.zeros(length, integer),
@@ -67,6 +72,7 @@ def workspace(n: int, m: int, batch_size: int, length: int) -> Workspace:
         active=np.zeros(n, integer),
         alone_start=np.zeros(n + 1, integer),
         alone_value=np.zeros(length, real),
+        reach=np.zeros(n, real),
         group_start=np.zeros(batch_size + 1, integer),
         group_row=np.zeros(length, integer),
         group_value=np.zeros(length, real),
@@ -78,7 +84,9 @@ def workspace(n: int, m: int, batch_size: int, length: int) -> Workspace:
         h=np.zeros((batch_size, m), real),
         dh=np.zeros((batch_size, m), real),
         z=np.zeros(COLUMNS, real),
-        fired=np.zeros(COLUMNS, integer),
+        flags=flags,
+        words=flags.view(np.uint64),
+        fired=np.zeros(2 * COLUMNS, integer),
         dW=np.zeros((n, m), real),
         db=np.zeros(n, real),
     )
@@ -124,67 +132,81 @@ def sort_batch(work, k, W):
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
-def add(y, x, a):
-    """y += a x."""
-    for c in range(y.shape[0]):
-        y[c] += a * x[c]
+def add(Y, i, X, j, a):
+    """Row i of Y += a (row j of X)."""
+    for c in range(Y.shape[1]):
+        Y[i, c] += a * X[j, c]
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
-def reach_alone(z, b, g, v):
-    """z = max(b, b + v g): the largest pre-activation of samples whose one active feature is at most v."""
-    for j in range(b.shape[0]):
-        z[j] = max(b[j], b[j] + v * g[j])
+def exchange(dY, Y, i, dX, X, j, a):
+    """Both halves of the gradient of a y_i . x_j: dY_i += a X_j and dX_j += a Y_i."""
+    for c in range(Y.shape[1]):
+        dY[i, c] += a * X[j, c]
+    for c in range(Y.shape[1]):
+        dX[j, c] += a * Y[i, c]
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
-def pre_activation(z, b, G, rows, values):
-    """z = b + sum_i values_i G[rows_i]."""
-    g0, g1 = G[rows[0]], G[rows[1]]
-    v0, v1 = values[0], values[1]
-    for j in range(b.shape[0]):
-        z[j] = b[j] + v0 * g0[j] + v1 * g1[j]
-    for t in range(2, rows.shape[0]):
-        add(z, G[rows[t]], values[t])
+def reach_alone(flags, b, first, G, r, v):
+    """Flag the outputs that can fire in samples whose one active feature is at most v: max(b, b + v G_r) > 0."""
+    for j in range(G.shape[1]):
+        flags[j] = max(b[first + j], b[first + j] + v * G[r, j]) > 0
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
-def positive(z, fired):
-    """Write the indices of z > 0 and return how many: block maxima first, since a branch per output is slow."""
-    found = 0
-    block = 32
-    whole = z.shape[0] // block
-    for q in range(whole):
-        top = np.float32(0)
-        for j in range(q * block, (q + 1) * block):
-            top = max(top, z[j])
-        if top > 0:
-            for j in range(q * block, (q + 1) * block):
-                if z[j] > 0:
-                    fired[found] = j
-                    found += 1
-    for j in range(whole * block, z.shape[0]):
-        if z[j] > 0:
+def reach_group(flags, z, b, first, G, rows, values, start, stop):
+    """z = b + sum_i x_i G_i of a sample with several active features, and flags of z > 0."""
+    q, r = rows[start], rows[start + 1]
+    u, v = values[start], values[start + 1]
+    for j in range(G.shape[1]):
+        z[j] = b[first + j] + u * G[q, j] + v * G[r, j]
+    for t in range(start + 2, stop):
+        r, v = rows[t], values[t]
+        for j in range(G.shape[1]):
+            z[j] += v * G[r, j]
+    for j in range(G.shape[1]):
+        flags[j] = z[j] > 0
+
+
+@numba.njit(cache=True)
+def collect(flags, words, width, fired):
+    """Write the indices of set flags and return how many; `words` is the same memory, eight flags a word.
+
+    Few words have a flag, and a branch on each would be mispredicted: so first the words that have one, then their flags.
+    """
+    some, last = 0, (width + 7) // 8
+    for j in range(width, 8 * last):
+        flags[j] = 0
+    for w in range(last):
+        fired[some] = w
+        some += words[w] != 0
+    found = some
+    for q in range(some):
+        w = fired[q]
+        for j in range(8 * w, 8 * w + 8):
             fired[found] = j
-            found += 1
-    return found
+            found += flags[j]
+    for q in range(found - some):
+        fired[q] = fired[some + q]
+    return found - some
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
-def sums_alone(values, b, g, own):
+def sums_alone(values, start, stop, b, g, own):
     """Sums over samples of feature i alone for one output j: x_i d_j, d_j and the change of the squared error.
 
     own is 1 if j = i, else 0; z = b + v g fires where positive, and then d = z - own v.
     """
-    r, d_sum, error = np.float32(0), np.float32(0), np.float32(0)
-    for t in range(values.shape[0]):
+    x_d, d_sum, error = np.float32(0), np.float32(0), np.float32(0)
+    for t in range(start, stop):
         v = values[t]
         z = b + v * g
         d = z - own * v if z > 0 else np.float32(0)
-        r += v * d
+        x_d += v * d
         d_sum += d
         error += d * d - own * v * v if z > 0 else np.float32(0)
-    return r, d_sum, error
+    return x_d, d_sum, error
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
@@ -194,96 +216,94 @@ def loss_and_gradients(W, b, k, work, dense_backward):
     Returns the error and the share of the outputs looked at that fired. Both ways of the backward pass give the same
     gradients.
     """
-    n, m = W.shape
+    n = W.shape[0]
     zero, one = np.float32(0), np.float32(1)
     u, empty, groups = sort_batch(work, k, W)
-    active, W_U, dW, db = work.active, work.W_U[:u], work.dW, work.db
-    h, dh = work.h, work.dh
+    active, dW, db, h, dh, fired, flags = work.active, work.dW, work.db, work.h, work.dh, work.fired, work.flags
+    alone_start, alone_value = work.alone_start, work.alone_value
+    group_start, group_row, group_value = work.group_start, work.group_row, work.group_value
+    W_U, dW_U = work.W_U[:u], work.dW_U[:u]
     dW[:] = zero
-    dW_U = work.dW_U[:u]
     dW_U[:] = zero
     loss = 0.0
     for t in range(k):
         loss += work.value[t] * work.value[t]
+    for r in range(u):
+        work.reach[r] = zero
+        for t in range(alone_start[r], alone_start[r + 1]):
+            work.reach[r] = max(work.reach[r], alone_value[t])
     if not dense_backward:
+        h[:groups] = zero
+        dh[:groups] = zero
         for g in range(groups):
-            h[g] = zero
-            dh[g] = zero
-            for t in range(work.group_start[g], work.group_start[g + 1]):
-                add(h[g], W_U[work.group_row[t]], work.group_value[t])
+            for t in range(group_start[g], group_start[g + 1]):
+                add(h, g, W_U, group_row[t], group_value[t])
 
-    fired, looks = 0, 0
+    looks, hits = 0, 0
     for first in range(0, n, COLUMNS):
-        last = min(first + COLUMNS, n)
-        width = last - first
-        b_J = b[first:last]
-        db_J = db[first:last]
+        width = min(COLUMNS, n - first)
+        W_J = W[first : first + width]
         G = work.G[: u * width].reshape(u, width)
         R = work.R[: u * width].reshape(u, width)
-        np.dot(W_U, W[first:last].T, G)
-        z = work.z[:width]
+        np.dot(W_U, W_J.T, G)
         if dense_backward:
             R[:] = zero
-        for j in range(width):
-            y = max(b_J[j], zero)
+        for j in range(first, first + width):
+            y = max(b[j], zero)
             loss += empty * y * y
-            db_J[j] = empty * y
+            db[j] = empty * y
 
         for r in range(u):
-            values = work.alone_value[work.alone_start[r] : work.alone_start[r + 1]]
-            if values.shape[0] == 0:
+            start, stop = alone_start[r], alone_start[r + 1]
+            if start == stop:
                 continue
-            g_r = G[r]
-            reach_alone(z, b_J, g_r, values.max())
-            found = positive(z, work.fired)
-            fired += found
+            reach_alone(flags, b, first, G, r, work.reach[r])
+            found = collect(flags, work.words, width, fired)
             looks += width
+            hits += found
             for q in range(found):
-                j = work.fired[q]
-                own = one if first + j == active[r] else zero
-                x_d, d_sum, error = sums_alone(values, b_J[j], g_r[j], own)
+                j = first + fired[q]
+                own = one if j == active[r] else zero
+                x_d, d_sum, error = sums_alone(alone_value, start, stop, b[j], G[r, fired[q]], own)
                 loss += error
-                db_J[j] += d_sum
+                db[j] += d_sum
                 if dense_backward:
-                    R[r, j] += x_d
+                    R[r, fired[q]] += x_d
                 else:
-                    add(dW[first + j], W_U[r], x_d)
-                    add(dW_U[r], W[first + j], x_d)
+                    exchange(dW, W, j, dW_U, W_U, r, x_d)
 
         for g in range(groups):
-            rows = work.group_row[work.group_start[g] : work.group_start[g + 1]]
-            values = work.group_value[work.group_start[g] : work.group_start[g + 1]]
-            pre_activation(z, b_J, G, rows, values)
-            found = positive(z, work.fired)
-            fired += found
+            start, stop = group_start[g], group_start[g + 1]
+            reach_group(flags, work.z, b, first, G, group_row, group_value, start, stop)
+            found = collect(flags, work.words, width, fired)
             looks += width
+            hits += found
             for q in range(found):
-                j = work.fired[q]
-                d = z[j]
-                for t in range(rows.shape[0]):
-                    if active[rows[t]] == first + j:
-                        loss -= values[t] * values[t]
-                        d -= values[t]
+                j = first + fired[q]
+                d = work.z[fired[q]]
+                for t in range(start, stop):
+                    if active[group_row[t]] == j:
+                        loss -= group_value[t] * group_value[t]
+                        d -= group_value[t]
                 loss += d * d
-                db_J[j] += d
+                db[j] += d
                 if dense_backward:
-                    for t in range(rows.shape[0]):
-                        R[rows[t], j] += values[t] * d
+                    for t in range(start, stop):
+                        R[group_row[t], fired[q]] += group_value[t] * d
                 else:
-                    add(dW[first + j], h[g], d)
-                    add(dh[g], W[first + j], d)
+                    exchange(dW, W, j, dh, h, g, d)
 
         if dense_backward:
-            dW[first:last] += np.dot(R.T, W_U)
-            dW_U += np.dot(R, W[first:last])
+            dW[first : first + width] += np.dot(R.T, W_U)
+            dW_U += np.dot(R, W_J)
 
     if not dense_backward:
         for g in range(groups):
-            for t in range(work.group_start[g], work.group_start[g + 1]):
-                add(dW_U[work.group_row[t]], dh[g], work.group_value[t])
+            for t in range(group_start[g], group_start[g + 1]):
+                add(dW_U, group_row[t], dh, g, group_value[t])
     for r in range(u):
-        add(dW[active[r]], dW_U[r], one)
-    return loss, fired / max(looks, 1)
+        add(dW, active[r], dW_U, r, one)
+    return loss, hits / max(looks, 1)
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
@@ -302,12 +322,13 @@ def decay(W, rate):
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
-def adam(w, gradient, first, second, scale, step_size, beta1, beta2, root, epsilon):
+def adam(w, gradient, first, second, scale, step_size, beta1, rest1, beta2, rest2, root, epsilon):
     """One Adam step on flat arrays: w -= step_size first / (sqrt(second) / root + epsilon).
 
-    gradient * scale is the gradient; step_size = lr/(1 - beta1^t) and root = sqrt(1 - beta2^t) correct the bias.
+    gradient * scale is the gradient; step_size = lr/(1 - beta1^t) and root = sqrt(1 - beta2^t) correct the bias;
+    rest = 1 - beta, rounded once, since 1 - float32(0.999) is off by 1e-5.
     """
-    rest1, rest2, inverse = np.float32(1 - beta1), np.float32(1 - beta2), np.float32(1 / root)
+    inverse = np.float32(1 / root)
     for c in range(w.shape[0]):
         g = gradient[c] * scale
         first[c] = beta1 * first[c] + rest1 * g
@@ -330,10 +351,12 @@ def update(W, b, moments, work, step, rate_W, rate_b, gamma, loss_scale, beta1, 
     decay(W, rate_W * gamma)
     scale = np.float32(2 * loss_scale / (work.count.shape[0] * W.shape[0]))
     size, root = 1 / (1 - beta1 ** (step + 1)), np.float32(np.sqrt(1 - beta2 ** (step + 1)))
-    one, two, small = np.float32(beta1), np.float32(beta2), np.float32(epsilon)
-    size_W, size_b = np.float32(rate_W * size), np.float32(rate_b * size)
-    adam(W.ravel(), work.dW.ravel(), moments.first_W, moments.second_W, scale, size_W, one, two, root, small)
-    adam(b, work.db, moments.first_b, moments.second_b, scale, size_b, one, two, root, small)
+    size_W, size_b, small = np.float32(rate_W * size), np.float32(rate_b * size), np.float32(epsilon)
+    one, rest1 = np.float32(beta1), np.float32(1 - beta1)
+    two, rest2 = np.float32(beta2), np.float32(1 - beta2)
+    flat_W, flat_dW = W.reshape(W.size), work.dW.reshape(W.size)
+    adam(flat_W, flat_dW, moments.first_W, moments.second_W, scale, size_W, one, rest1, two, rest2, root, small)
+    adam(b, work.db, moments.first_b, moments.second_b, scale, size_b, one, rest1, two, rest2, root, small)
 
 
 @numba.njit(cache=True)
@@ -368,13 +391,16 @@ class NumbaEngine:
         learning_rate_factor: float = 1.0,
     ) -> None:
         n, m = W.shape
-        self.W, self.b = np.array(W, np.float32, order="C"), np.array(b, np.float32)
+        columns = -(-m // LANES) * LANES
+        self.padded_W = np.zeros((n, columns), np.float32)
+        self.padded_W[:, :m] = W
+        self.W, self.b = self.padded_W[:, :m], np.array(b, np.float32)
         self.p, self.gamma, self.recipe, self.rng = p, float(gamma), recipe, rng
         self.rates_W, self.rates_b = (
             learning_rate_factor * rate * recipe.schedule() for rate in recipe.learning_rates(m)
         )
-        self.moments = Moments(*(np.zeros(size, np.float32) for size in (n * m, n * m, n, n)))
-        self.work = workspace(n, m, recipe.batch_size, features.room(p, recipe.batch_size))
+        self.moments = Moments(*(np.zeros(size, np.float32) for size in (n * columns, n * columns, n, n)))
+        self.work = workspace(n, columns, recipe.batch_size, features.room(p, recipe.batch_size))
         self.step = 0
         self.share = 1.0  # of fired outputs in the last step
 
@@ -383,8 +409,8 @@ class NumbaEngine:
         losses = np.zeros(steps)
         recipe = self.recipe
         self.share = advance(
-            self.rng, self.p, self.W, self.b, self.moments, self.work, self.step, self.rates_W, self.rates_b, self.gamma,
-            recipe.loss_scale, recipe.beta1, recipe.beta2, recipe.epsilon, self.share, losses,
+            self.rng, self.p, self.padded_W, self.b, self.moments, self.work, self.step, self.rates_W, self.rates_b,
+            self.gamma, recipe.loss_scale, recipe.beta1, recipe.beta2, recipe.epsilon, self.share, losses,
         )  # fmt: skip
         self.step += steps
         return losses
@@ -395,16 +421,20 @@ class NumbaEngine:
         """Mean loss over batch and features, and its gradients by W and b, on a given batch."""
         k = len(batch.value)
         self.work.sample[:k], self.work.feature[:k], self.work.value[:k] = batch.sample, batch.feature, batch.value
-        error, self.share = loss_and_gradients(self.W, self.b, k, self.work, dense_backward)
+        error, self.share = loss_and_gradients(self.padded_W, self.b, k, self.work, dense_backward)
         scale = 1 / (batch.batch_size * len(self.b))
-        return error * scale, self.work.dW * np.float32(2 * scale), self.work.db * np.float32(2 * scale)
+        return (
+            error * scale,
+            self.work.dW[:, : self.W.shape[1]] * np.float32(2 * scale),
+            self.work.db * np.float32(2 * scale),
+        )
 
     def train_on(self, batch: features.Batch) -> float:
         """One training step on a given batch; returns its loss, summed over features."""
         loss, _, _ = self.gradients(batch, self.share > DENSE_SHARE)
         recipe = self.recipe
         update(
-            self.W, self.b, self.moments, self.work, self.step, self.rates_W[self.step], self.rates_b[self.step],
+            self.padded_W, self.b, self.moments, self.work, self.step, self.rates_W[self.step], self.rates_b[self.step],
             self.gamma, recipe.loss_scale, recipe.beta1, recipe.beta2, recipe.epsilon,
         )  # fmt: skip
         self.step += 1
