@@ -46,7 +46,7 @@ class Study:
     @cached_property
     def models(self) -> pd.DataFrame:
         """Every model once, whatever experiments ask for it, with the regime of its curve."""
-        frame = self.read("toy_models").drop_duplicates("model").reset_index(drop=True)
+        frame = rounded(self.read("toy_models")).drop_duplicates("model").reset_index(drop=True)
         mean = frame.groupby(CURVE, dropna=False)["phi_half"].transform("mean")
         return frame.assign(regime=[regime(value) for value in mean])
 
@@ -64,7 +64,7 @@ class Study:
     @cached_property
     def exponents(self) -> pd.DataFrame:
         """Every curve once (that with most points), with its regime and the n of its experiment."""
-        frame = self.read("toy_exponents")
+        frame = rounded(self.read("toy_exponents"))
         n = self.read("toy_models").groupby("experiment")["n"].first()
         frame = frame.assign(
             n=frame["experiment"].map(n).astype("Int64"), regime=[regime(value) for value in frame["mean_phi_half"]]
@@ -90,6 +90,11 @@ class Study:
         if frame.empty:
             return frame
         return frame[frame["n"] == frame["n"].mode().iloc[0]]
+
+
+def rounded(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same rows with gamma, alpha and E to four decimals, so that -5/9 and -0.5556 fall into one cell."""
+    return frame.round({"gamma": 4, "alpha": 4, "activation_density": 4})
 
 
 def usual(frame: pd.DataFrame) -> pd.DataFrame:

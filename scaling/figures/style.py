@@ -29,7 +29,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FormatStrFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FormatStrFormatter, FuncFormatter, LogLocator, NullFormatter
 
 from scaling.command import InputError, whole_file
 
@@ -169,7 +169,20 @@ def log_axis(axes: Axes, which: str, ticks: Sequence[float] | None = None) -> No
         axis.set_major_locator(FixedLocator(sorted(set(map(float, ticks)))))
         axis.set_major_formatter(FormatStrFormatter("%g"))
         axis.set_minor_locator(LogLocator(subs=()))
-    axis.set_minor_formatter(NullFormatter())
+        axis.set_minor_formatter(NullFormatter())
+    else:
+        axis.set_minor_formatter(FuncFormatter(lambda value, _: _short_range_label(value, axis.get_view_interval())))
+
+
+def _short_range_label(value: float, view: Sequence[float]) -> str:
+    """Label of a minor tick on an axis of a decade or less, where the powers of ten alone do not say the scale."""
+    first = round(value / 10 ** np.floor(np.log10(value)))
+    return f"{value:.3g}" if max(view) / min(view) <= 10 and first in (2, 3, 5) else ""
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A setting as text, such as −0.556: at most `digits` significant digits and a true minus sign."""
+    return f"{float(value):.{digits}g}".replace("-", "−")
 
 
 def points(axes: Axes, x: Any, y: Any, error: Any = None, **options: Any) -> None:
@@ -185,16 +198,16 @@ def points(axes: Axes, x: Any, y: Any, error: Any = None, **options: Any) -> Non
 def colour_key(
     axes: Axes, values: Iterable[float], colour: Callable[[float], Any], name: str, most: int = 6
 ) -> list[Line2D]:
-    """Legend entries "name = value", one a colour; with more than `most` values a colour bar instead."""
+    """Legend entries "name value" (name: "m ="), one a colour; with more than `most` values a colour bar instead."""
     ordered = sorted({float(value) for value in values})
     if len(ordered) <= most:
         return [
-            Line2D([], [], marker="o", linestyle="none", color=colour(value), label=f"{name} = {value:.3g}")
+            Line2D([], [], marker="o", linestyle="none", color=colour(value), label=f"{name} {number(value)}")
             for value in ordered
         ]
     steps = np.linspace(ordered[0], ordered[-1], 256)
     bar = ScalarMappable(Normalize(ordered[0], ordered[-1]), ListedColormap([colour(value) for value in steps]))
-    axes.figure.colorbar(bar, ax=axes, label=name, pad=0.02, aspect=30)
+    axes.figure.colorbar(bar, ax=axes, label=name.rstrip(" ="), pad=0.02, aspect=30)
     return []
 
 
@@ -236,8 +249,13 @@ def legend(axes: Axes, **options: Any) -> None:
         axes.legend(**options)
 
 
-def save(figure: Figure, *paths: Path | str) -> None:
-    """Write the figure to each path, .svg or .png (200 dpi), whole or not at all; same call, same bytes."""
+def legend_below(axes: Axes, handles: Sequence[Line2D], columns: int = 2, gap: float = 0.2) -> None:
+    """Draw a legend beneath the panel, where nothing can lie under it; `gap` is in panel heights."""
+    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -gap), ncols=columns, columnspacing=1.2)
+
+
+def save(figure: Figure, *paths: Path | str, dpi: int = PNG_DPI) -> None:
+    """Write the figure to each path, .svg or .png, whole or not at all; same call, same bytes."""
     metadata: dict[str, dict[str, Any]] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
     try:
         for path in map(Path, paths):
@@ -245,6 +263,6 @@ def save(figure: Figure, *paths: Path | str) -> None:
             if ending not in metadata:
                 raise InputError(f"{path}: figures are written as {' or '.join(sorted(metadata))}; end the name so")
             with whole_file(path) as temporary:
-                figure.savefig(temporary, format=ending, dpi=PNG_DPI, metadata=metadata[ending])
+                figure.savefig(temporary, format=ending, dpi=dpi, metadata=metadata[ending])
     finally:
         plt.close(figure)

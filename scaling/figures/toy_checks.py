@@ -1,14 +1,12 @@
 """Figures that say how far to trust the others: training curves, other learning rates, scatter between seeds."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scaling.figures import style
-from scaling.figures.study import CURVE, Study, described, fullest, nearest, of_curve, over_seeds, span, thinned
+from scaling.figures.study import CURVE, Study, described, fullest, nearest, of_curve, over_seeds, thinned
 
 
 USUAL_GAMMA = {"weak": 0.3333, "strong": -0.5556}  # weight decay drawn when several were trained alike
@@ -17,7 +15,7 @@ M, LOSS = "model dimension $m$", "loss $L$"
 
 def training_curves(study: Study) -> Figure:
     """Training loss against step, first seed, one colour a width, for the smallest and largest alpha of each regime."""
-    figure, axes = style.panels(2, 2, height=4.4, sharex=True)
+    figure, axes = style.panels(2, 2, height=4.6)
     models = study.sweep
     for row, name in enumerate(("weak", "strong")):
         part = models[models["regime"] == name] if len(models) else models
@@ -32,7 +30,9 @@ def training_curves(study: Study) -> Figure:
                 continue
             some = part[part["alpha"] == alphas[column]]
             gamma = some["gamma"].iloc[0]
-            style.panel_title(panel, letter, rf"{name}: $\gamma$ = {gamma:.3g}, $\alpha$ = {alphas[column]:.3g}")
+            style.panel_title(
+                panel, letter, rf"{name}: $\gamma$ = {style.number(gamma)}, $\alpha$ = {style.number(alphas[column])}"
+            )
             _training_lines(panel, study, some)
     style.foot(figure, described(models, "none") + " Points: means of the steps since the point before.")
     return figure
@@ -48,9 +48,7 @@ def _training_lines(axes: Axes, study: Study, models: pd.DataFrame) -> None:
     for axis in "xy":
         style.log_axis(axes, axis)
     axes.set(xlabel="step", ylabel=LOSS)
-    axes.label_outer()
-    axes.set(ylabel=LOSS)
-    style.legend(axes, loc="lower left", ncols=2, fontsize=6.5)
+    axes.legend(loc="upper right", ncols=2)
 
 
 def learning_rate_check(study: Study) -> Figure:
@@ -69,33 +67,37 @@ def learning_rate_check(study: Study) -> Figure:
     curves = models[CURVE[:-1]].drop_duplicates().head(len(looks))
     for look, (_, curve) in zip(looks, curves.iterrows(), strict=False):
         law = (
-            curve["frequency_law"].replace("_", " ") if pd.isna(curve["alpha"]) else rf"$\alpha$ = {curve['alpha']:.3g}"
+            curve["frequency_law"].replace("_", " ")
+            if pd.isna(curve["alpha"])
+            else rf"$\alpha$ = {style.number(curve['alpha'])}"
         )
         some = of_curve(models, curve, CURVE[:-1])
         for factor in factors:
             rows = over_seeds(some[some["learning_rate_factor"] == factor], "loss", ["m"])
-            style.points(
-                left, rows["m"], rows["value"], rows["error"], linestyle=look, color=_factor_colour(factor, factors)
-            )
+            style.points(left, rows["m"], rows["value"], rows["error"], linestyle=look, color=_factor_colour(factor))
         fits = of_curve(exponents, curve, CURVE[:-1])
         style.points(
             right, fits["learning_rate_factor"], fits["exponent"], fits["exponent_stderr"], color=style.BLACK,
-            linestyle=look, linewidth=0.7, label=rf"$\gamma$ = {curve['gamma']:.3g}, {law}",
+            linestyle=look, linewidth=0.7, label=rf"$\gamma$ = {style.number(curve['gamma'])}, {law}",
         )  # fmt: skip
     for axis, ticks in (("x", list(models["m"])), ("y", None)):
         style.log_axis(left, axis, ticks)
     left.set(xlabel=M, ylabel=LOSS)
-    left.legend(handles=style.colour_key(left, factors, lambda f: _factor_colour(f, factors), "learning rate ×"))
+    left.legend(handles=style.colour_key(left, factors, _factor_colour, "learning rate ×"))
     style.log_axis(right, "x", factors)
-    right.set(xlabel="learning rate × factor", ylabel=r"model exponent $\alpha_m$")
+    right.set(xlabel="learning rate, relative to the recipe", ylabel=r"model exponent $\alpha_m$")
     if exponents.empty:
         style.missing(right, "no curve has enough widths for a line")
+    else:
+        middle = exponents["exponent"].mean()
+        low, high = right.get_ylim()
+        right.set_ylim(min(low, middle - 0.15), max(high, middle + 0.15))
     style.legend(right)
     style.foot(figure, described(models) + " Bars on exponents: standard error of the slope.")
     return figure
 
 
-def _factor_colour(factor: float, factors: Sequence[float]) -> str:
+def _factor_colour(factor: float) -> str:
     """Black at the recipe's own learning rate, sky below, orange above."""
     return style.BLACK if factor == 1 else style.SKY if factor < 1 else style.ORANGE
 
@@ -132,11 +134,14 @@ def seed_scatter(study: Study) -> Figure:
             for axis, ticks in (("x", list(curve["m"])), ("y", None)):
                 style.log_axis(panel, axis, ticks)
             panel.set(xlabel=M, ylabel=LOSS)
-            style.note(panel, rf"$\gamma$ = {gamma:.3g}, $\alpha$ = {alpha:.3g}")
-        packing.set(ylabel="packing loss", ylim=total.get_ylim())
+            style.note(panel, rf"$\gamma$ = {style.number(gamma)}, $\alpha$ = {style.number(alpha)}")
+        low, high = zip(total.get_ylim(), packing.get_ylim(), strict=True)
+        for panel in (total, packing):
+            panel.set_ylim(min(low), max(high))
+        packing.set(ylabel=r"packing loss $L - L_{\mathrm{unrepresented}}$")
         _spread_between_seeds(spread, several)
     _exponents_of_both(exponent, study)
-    style.foot(figure, described(models, "none") + f" Seeds a cell: {span(seeds) if len(seeds) else 0}.")
+    style.foot(figure, described(models, "none"))
     return figure
 
 
@@ -146,7 +151,7 @@ def _spread_between_seeds(axes: Axes, models: pd.DataFrame) -> None:
         rows = models[models[column] > 0]
         rows = rows.assign(log=np.log(rows[column].astype(float)))
         variance = rows.groupby([*CURVE, "m"], dropna=False)["log"].var(ddof=1)
-        pooled = np.sqrt(variance.groupby(level="m").mean())
+        pooled = variance.groupby(level="m").mean().pow(0.5)
         name = "loss" if column == "loss" else "packing loss"
         style.points(axes, pooled.index, pooled, linestyle="-", label=name, **look)
     style.log_axis(axes, "x", list(models["m"]))

@@ -11,6 +11,7 @@ from scaling.figures.heat_map import heat_map
 from scaling.figures.study import Study, described, fullest, nearest, over_seeds, thinned
 
 
+DRAWN_GAMMAS = (-0.7778, -0.5556, -0.3333, 0.3333)  # weight decays of Fig. 6e, drawn when more were trained
 PUBLISHED_DENSITY_GAMMA = -0.5556  # weight decay of the published activation density sweep (Fig. 7b)
 
 
@@ -21,7 +22,6 @@ def fig4_phase(study: Study) -> Figure:
     """
     figure, (left, middle, right) = style.panels(
         1, 3, height=2.6, titles=[r"$R^2$ of a power law", r"model exponent $\alpha_m$", r"$R^2$ by frequency law"],
-        letters=["a", "b", "a"],
     )  # fmt: skip
     frame = study.sweep_exponents.dropna(subset=["exponent", "rsquared"])
     if frame.empty:
@@ -29,8 +29,8 @@ def fig4_phase(study: Study) -> Figure:
             style.missing(axes, "no curve has enough widths for a line")
     else:
         low = min(0.9, np.floor(frame["rsquared"].min() * 10) / 10)
-        heat_map(left, frame, "rsquared", label=r"$R^2$", limits=(max(low, 0.0), 1.0))
-        heat_map(middle, frame, "exponent", label=r"$\alpha_m$", limits=(0.0, 2.2))
+        heat_map(left, frame, "rsquared", limits=(max(low, 0.5), 1.0), ticks=4)
+        heat_map(middle, frame, "exponent", limits=(0.0, 2.2), ticks=4)
     _rsquared_by_law(right, study)
     style.foot(figure, described(study.sweep, "none"))
     return figure
@@ -53,14 +53,14 @@ def _rsquared_by_law(axes: Axes, study: Study) -> None:
         rows = frame[frame["regime"] == name]
         at = [laws.index(law) + 0.12 for law in rows["frequency_law"]]
         axes.plot(at, rows["rsquared"], marker, color=style.REGIME[name], alpha=0.8, ms=4)
-    axes.set(xlim=(-0.5, 2.5), ylim=(None, 1.02), ylabel=r"$R^2$")
+    axes.set(xlim=(-0.5, 2.5), ylim=(axes.get_ylim()[0] - 0.06, 1.02), ylabel=r"$R^2$")
     axes.set_xticks(range(3), [law.replace("_", "\n") for law in laws])
     handles = [
         Line2D([], [], linestyle="none", marker=marker, color=style.REGIME[name], label=f"{name} superposition")
         for name, marker in shapes.items()
     ]
     handles.append(Line2D([], [], **{**style.PUBLISHED, "label": "published, n = 10240"}))
-    axes.legend(handles=handles, loc="lower left")
+    style.legend_below(axes, handles, columns=1, gap=0.3)
     absent = [law.replace("_", " ") for law in laws if law not in set(frame["frequency_law"])]
     if absent:
         style.note(axes, f"not trained: {', '.join(absent)}")
@@ -86,12 +86,12 @@ def fig5_weak(study: Study) -> Figure:
         left.plot(ends, ends, **style.THEORY)
         for axis in "xy":
             style.log_axis(left, axis)
-        handles = style.colour_key(left, weak["alpha"], style.alpha_colour, r"$\alpha$")
+        handles = style.colour_key(left, weak["alpha"], style.alpha_colour, r"$\alpha$ =")
         handles.append(Line2D([], [], label="loss = prediction", **style.THEORY))
         left.legend(handles=handles, loc="upper left")
         ratio = weak["loss"] / weak["loss_unlearned"]
         style.note(left, f"median ratio {ratio.median():.2f},\n{len(weak)} models", "lower right")
-    left.set(xlabel=r"predicted loss $\sum_{unrepresented} \frac{4}{3} p_i - p_i^2$", ylabel="loss $L$")
+    left.set(xlabel=r"predicted loss, $\sum\, (\frac{4}{3} p_i - p_i^2)$ over unrepresented $i$", ylabel="loss $L$")
     _weak_exponents(right, study)
     style.foot(figure, described(weak, "none") + r" Bars on exponents: standard error of the slope.")
     return figure
@@ -108,7 +108,7 @@ def _weak_exponents(axes: Axes, study: Study) -> None:
         rows = frame[frame["gamma"] == gamma]
         style.points(
             axes, rows["alpha"] - 1, rows["exponent"], rows["exponent_stderr"], marker="^",
-            color=style.gamma_colour(gamma), label=rf"$\gamma$ = {gamma:.3g}",
+            color=style.gamma_colour(gamma), label=rf"$\gamma$ = {style.number(gamma)}",
         )  # fmt: skip
     axes.plot([0, 1.05], [0, 1.05], label=r"$\alpha_m = \alpha - 1$", **style.THEORY)
     axes.set(xlabel=r"$\alpha - 1$", ylabel=r"model exponent $\alpha_m$")
@@ -131,6 +131,8 @@ def exponent_against_alpha(axes: Axes, study: Study) -> None:
     frame = study.sweep_exponents.dropna(subset=["exponent", "alpha"])
     frame = frame[(frame["regime"] == "strong") | ((frame["regime"] == "weak") & (frame["alpha"] > 1))]
     gammas = sorted(frame["gamma"].unique())
+    if len(gammas) > 4:  # too many to tell apart: those that were published
+        gammas = sorted({nearest(gammas, gamma) for gamma in DRAWN_GAMMAS})
     for k, gamma in enumerate(gammas):
         rows = frame[frame["gamma"] == gamma]
         for name, marker in (("strong", "o"), ("weak", "^")):
@@ -140,7 +142,7 @@ def exponent_against_alpha(axes: Axes, study: Study) -> None:
                 axes, some["alpha"] + shift, some["exponent"], some["exponent_stderr"],
                 marker=marker, color=style.gamma_colour(gamma), ms=3.5,
             )  # fmt: skip
-    handles = style.colour_key(axes, gammas, style.gamma_colour, r"$\gamma$", most=4) if gammas else []
+    handles = style.colour_key(axes, gammas, style.gamma_colour, r"$\gamma$ =", most=4) if gammas else []
     handles += [
         Line2D([], [], label=r"1 and $2(\alpha - 1)$", **style.THEORY),
         Line2D([], [], **{**style.PUBLISHED, "label": "published"}),
@@ -148,7 +150,7 @@ def exponent_against_alpha(axes: Axes, study: Study) -> None:
     axes.legend(handles=handles, loc="upper left", handletextpad=0.4, labelspacing=0.25)
     axes.set(xlabel=r"data exponent $\alpha$", ylabel=r"model exponent $\alpha_m$", ylim=(0, 2.6))
     if frame.empty:
-        style.note(axes, "ours: no curve with\nenough widths", "lower right")
+        style.note(axes, "ours: no curve with\nenough widths")
 
 
 def fig7_density(study: Study) -> Figure:
@@ -171,9 +173,10 @@ def fig7_density(study: Study) -> Figure:
         rows = frame[frame["gamma"] == gamma]
         style.points(
             left, rows["activation_density"], rows["exponent"], rows["exponent_stderr"],
-            color=style.gamma_colour(gamma), label=rf"$\gamma$ = {gamma:.3g}",
+            color=style.gamma_colour(gamma), label=rf"$\gamma$ = {style.number(gamma)}",
         )  # fmt: skip
-    left.set(xlabel="activation density $E$", ylabel=r"model exponent $\alpha_m$", ylim=(0, None))
+    left.set(xlabel="activation density $E$", ylabel=r"model exponent $\alpha_m$")
+    left.set_ylim(0, 1.2 * left.get_ylim()[1])
     style.legend(left, loc="lower left", ncols=2)
     models = _density_models(study, frame)
     _loss_by_density(right, models, published)
@@ -205,7 +208,7 @@ def _loss_by_density(axes: Axes, models: pd.DataFrame, published: pd.DataFrame) 
     widths = sorted({*models["m"], *(published["m"] if len(published) else [])})
     for axis, ticks in (("x", widths), ("y", None)):
         style.log_axis(axes, axis, ticks)
-    handles = style.colour_key(axes, densities, style.density_colour, "$E$")
+    handles = style.colour_key(axes, densities, style.density_colour, "$E$ =")
     if not published.empty:
         handles.append(Line2D([], [], **{**style.PUBLISHED, "label": "published"}))
     if handles:

@@ -25,7 +25,9 @@ def fig3_representation(study: Study) -> Figure:
 
     Dashed: m/n, as many features as dimensions. Source: paper Fig. 3a, b; final version Fig. 3b.
     """
-    figure, (left, right) = style.panels(1, 2, height=2.9, titles=["share of represented features", "mean over widths"])
+    figure, (left, right) = style.panels(
+        1, 2, height=2.9, titles=[f"represented features {HALF}", f"{HALF}, mean over widths"]
+    )
     models = study.sweep
     if models.empty:
         for panel in (left, right):
@@ -37,16 +39,19 @@ def fig3_representation(study: Study) -> Figure:
     for m in widths:
         rows = over_seeds(part[part["m"] == m], "phi_half", ["gamma"])
         colour = style.width_colour(m, widths)
-        style.points(left, rows["gamma"], rows["value"], rows["error"], color=colour, linestyle="-", linewidth=0.8)
+        look = {"linestyle": "-", "linewidth": 0.8} if len(rows) > 2 else {}
+        style.points(left, rows["gamma"], rows["value"], rows["error"], color=colour, **look)
         left.axhline(m / part["n"].iloc[0], **{**style.THEORY, "color": colour})
     left.set(xlabel=r"weight decay $\gamma$", ylabel=f"represented features {HALF}", ylim=(-0.03, 1.06))
-    handles = style.colour_key(left, widths, lambda m: style.width_colour(m, widths), "$m$")
+    handles = style.colour_key(left, widths, lambda m: style.width_colour(m, widths), "$m$ =")
     handles.append(Line2D([], [], label="$m/n$", **style.THEORY))
-    left.legend(handles=handles, title=rf"$\alpha$ = {alpha:.3g}", loc="best")
-    if part["gamma"].nunique() < 3:
-        left.margins(x=0.25)
-        style.note(left, f"{part['gamma'].nunique()} weight decay(s) trained")
-    heat_map(right, models, "phi_half", label=HALF, limits=(0.0, 1.0))
+    gammas = sorted(part["gamma"].unique())
+    title = rf"$\alpha$ = {style.number(alpha)}" + ("\nfew weight decays trained" if len(gammas) < 3 else "")
+    left.legend(handles=handles, title=title, loc="center right" if len(gammas) > 2 else "center")
+    if len(gammas) < 3:
+        left.margins(x=0.2)
+        left.set_xticks(gammas, [style.number(gamma) for gamma in gammas])
+    heat_map(right, models, "phi_half", limits=(0.0, 1.0))
     style.foot(figure, described(models, "mean"))
     return figure
 
@@ -70,7 +75,7 @@ def final_fig3_norms(study: Study) -> Figure:
         for height, m in enumerate(widths):
             some = rows[(rows["m"] == m) & (rows["norm"] > 0.5)]
             panel.plot(some["feature"], np.full(len(some), height), "|", ms=13, mew=0.35, color=style.REGIME[name])
-            panel.text(1, height + 0.42, f"$m$ = {m}: {len(some)}", size=7, va="center")
+            panel.text(1, height + 0.42, f"$m$ = {m}: {len(some)} represented", size=7, va="center")
         style.log_axis(panel, "x")
         panel.set(
             xlabel="feature rank $i$",
@@ -82,7 +87,7 @@ def final_fig3_norms(study: Study) -> Figure:
         style.panel_title(
             panel,
             "b" if name == "weak" else "c",
-            rf"{name}: $\gamma$ = {settings['gamma']:.3g}, $\alpha$ = {settings['alpha']:.3g}",
+            rf"{name}: $\gamma$ = {style.number(settings['gamma'])}, $\alpha$ = {style.number(settings['alpha'])}",
         )
     if norms.has_data():
         norms.axvline(0.5, **style.THEORY)
@@ -90,9 +95,7 @@ def final_fig3_norms(study: Study) -> Figure:
     else:
         style.missing(norms, "no features")
     norms.set(xlabel=r"norm $\|W_i\|$", ylabel="features")
-    style.foot(
-        figure, described(study.sweep, "none") + " First seed; one bar a represented feature, counted at the left."
-    )
+    style.foot(figure, described(study.sweep, "none") + " First seed; b, c: one bar a represented feature.")
     return figure
 
 
@@ -103,13 +106,15 @@ def chosen_curve(study: Study, name: str) -> pd.DataFrame:
     if rows.empty:
         return rows
     rows = rows[rows["alpha"] == nearest(rows["alpha"], 1)]
-    return rows[rows["gamma"] == nearest(rows["gamma"], USUAL_GAMMA[name])]
+    rows = rows[rows["gamma"] == nearest(rows["gamma"], USUAL_GAMMA[name])]
+    return rows.drop_duplicates(["m", "feature"])
 
 
 def _norm_histogram(axes: Axes, rows: pd.DataFrame, colour: Any, label: str) -> None:
     top = max(1.3, float(rows["norm"].max()))
-    axes.hist(rows["norm"], bins=list(np.linspace(0, top, 50)), histtype="step", color=colour, label=label, linewidth=1)
-    axes.set(yscale="log")
+    axes.hist(rows["norm"], bins=list(np.linspace(0, top, 50)), histtype="step", color=colour, linewidth=1)
+    axes.plot([], [], color=colour, linewidth=1, label=label)
+    axes.set(yscale="log", ylim=(0.7, 2 * len(rows)))
 
 
 def fig6_geometry(study: Study) -> Figure:
@@ -145,7 +150,7 @@ def fig6_geometry(study: Study) -> Figure:
         _overlaps(d, models, "mean_sq_overlap", "welch_bound")
         _overlaps(longer, models, "mean_sq_overlap_strong", "welch_bound_strong")
     exponent_against_alpha(e, study)
-    settings = rf" a–d: $\gamma$ = {models['gamma'].iloc[0]:.3g}." if len(models) else ""
+    settings = rf" a–d: $\gamma$ = {style.number(models['gamma'].iloc[0])}." if len(models) else ""
     style.foot(figure, described(models, "mean") + settings + " Bars on exponents: standard error of the slope.")
     return figure
 
@@ -162,7 +167,8 @@ def _norm_against_frequency(axes: Axes, rows: pd.DataFrame) -> None:
     if rows["frequency"].nunique() > 1:
         style.log_axis(axes, "x")
     axes.set(xlabel="frequency $p_i$", ylabel=r"norm $\|W_i\|$", ylim=(-0.03, None))
-    axes.legend(title=rf"$m$ = {m}, $\alpha$ = {rows['alpha'].iloc[0]:.3g}", loc="center right", handletextpad=0.2)
+    title = rf"$m$ = {m}, $\alpha$ = {style.number(rows['alpha'].iloc[0])}"
+    axes.legend(title=title, loc="center right", bbox_to_anchor=(1, 0.25), handletextpad=0.2)
 
 
 def _above_one(axes: Axes, models: pd.DataFrame) -> None:
@@ -175,7 +181,7 @@ def _above_one(axes: Axes, models: pd.DataFrame) -> None:
     axes.plot(m, np.minimum(geometry.etf_like_rows(1) * m**2 / n, 1), **style.THEORY)
     style.log_axis(axes, "x", list(models["m"].unique()))
     style.log_axis(axes, "y")
-    handles = style.colour_key(axes, alphas, style.alpha_colour, r"$\alpha$")
+    handles = style.colour_key(axes, alphas, style.alpha_colour, r"$\alpha$ =")
     handles.append(Line2D([], [], label=r"$m^2/(2n)$", **style.THEORY))
     axes.legend(handles=handles, loc="lower right")
     axes.set(xlabel=M, ylabel=f"rows with norm > 1, {ONE}")
@@ -223,7 +229,7 @@ def final_fig5c_overlap_variance(study: Study) -> Figure:
             style.points(axes, rows["m"], rows["value"], rows["error"], linestyle="-", color=style.alpha_colour(alpha))
         axes.axhline(1, **style.THEORY)
         style.log_axis(axes, "x", list(models["m"].unique()))
-        handles = style.colour_key(axes, alphas, style.alpha_colour, r"$\alpha$")
+        handles = style.colour_key(axes, alphas, style.alpha_colour, r"$\alpha$ =")
         handles.append(Line2D([], [], label="random rows", **style.THEORY))
         axes.legend(handles=handles)
         axes.set(ylim=(0, None))

@@ -23,7 +23,7 @@ def fig1_loss(study: Study) -> Figure:
     models = usual(study.models)
     models = models[models["n"] == models["n"].max()]
     figure, axes = style.panels(
-        1, 2, height=3.1, sharey=True, titles=["weak superposition", "strong superposition"], letters=["b", "d"]
+        1, 2, height=3.6, sharey=True, titles=["weak superposition", "strong superposition"], letters=["b", "d"]
     )
     drawn = []
     for panel, name in zip(axes, PUBLISHED_GAMMA, strict=True):
@@ -45,9 +45,9 @@ def fig1_loss(study: Study) -> Figure:
         handles = _loss_lines(panel, part, study.exponents)
         if not published.empty:
             handles.append(Line2D([], [], **{**style.PUBLISHED, "label": "published, n = 10240"}))
-        panel.legend(handles=handles, loc="lower left")
+        style.legend_below(panel, handles)
         if part.empty:
-            style.note(panel, f"ours: no model under {name} superposition", "upper right")
+            style.note(panel, f"ours: no model under {name} superposition")
         for axis in "xy":
             style.log_axis(panel, axis)
         panel.set(xlabel=M)
@@ -73,7 +73,7 @@ def _loss_lines(axes: Axes, models: pd.DataFrame, exponents: pd.DataFrame) -> li
         colour = style.FREQUENCY_LAW[law] if several else style.alpha_colour(key["alpha"])
         marker = style.FREQUENCY_LAW_MARKER[law]
         style.points(axes, rows["m"], rows["value"], rows["error"], color=colour, marker=marker)
-        name = law.replace("_", " ") if several else rf"$\alpha$ = {key['alpha']:.3g}"
+        name = law.replace("_", " ") if several else rf"$\alpha$ = {style.number(key['alpha'])}"
         fit = of_curve(exponents, key)
         if len(fit) and pd.notna(fit["exponent"].iloc[0]):
             line = fit.iloc[0]
@@ -111,11 +111,12 @@ def final_fig4a_loss_against_represented(study: Study) -> Figure:
             one = of_curve(study.features, rows.iloc[0])
             if len(one):
                 p = one[one["model"] == one["model"].iloc[0]]["frequency"].to_numpy()
-                k = np.unique(np.geomspace(1, max(len(p) - 1, 1), 60).astype(int))
+                most = min(3 * rows["phi_half"].max() * len(p), len(p) - 1)
+                k = np.unique(np.geomspace(1, max(most, 1), 60).astype(int))
                 axes.plot(k, theory.loss_by_count(p, k), **{**style.THEORY, "color": style.alpha_colour(alpha)})
         for axis in "xy":
             style.log_axis(axes, axis)
-        handles = style.colour_key(axes, alphas, style.alpha_colour, r"$\alpha$")
+        handles = style.colour_key(axes, alphas, style.alpha_colour, r"$\alpha$ =")
         handles.append(Line2D([], [], label="theory: the $k$ most\nfrequent represented", **style.THEORY))
         axes.legend(handles=handles, loc="lower left")
     axes.set(xlabel=r"represented features $\varphi_{1/2}\, n$", ylabel=LOSS)
