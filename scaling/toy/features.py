@@ -27,12 +27,13 @@ def frequencies(frequency_law: str, n: int, alpha: float | None, activation_dens
         raise InputError(f"n = {n}: the number of features must be at least 1")
     if not (math.isfinite(activation_density) and activation_density > 0):
         raise InputError(f"activation density E = {activation_density}: must be finite and above 0")
-    i = np.arange(1, n + 1)
+    i = np.arange(1.0, n + 1)
     match frequency_law:
         case "power_law":
             if alpha is None or not math.isfinite(alpha):
                 raise InputError(f"alpha = {alpha}: the power law needs a finite data exponent")
-            weight = i**-alpha
+            with np.errstate(over="ignore"):  # named below
+                weight = i**-alpha
         case "exponential":
             weight = np.exp(-i / DECAY_LENGTH)
         case "linear":

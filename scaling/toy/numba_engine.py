@@ -1,20 +1,4 @@
-"""One training step of the toy model on one CPU thread: exact, from the sparsity of x and of the outputs.
-
-    y = ReLU(x W W^T + b),   mean loss = 1/(B n) sum_s ||y_s - x_s||^2
-
-With U the features that are active in the batch, G = W_U W^T holds every product that the batch needs: a sample's
-pre-activation is z_s = b + sum_i x_si G_i. Let d = y - x where y > 0, else 0, and R_ij = sum_s x_si d_sj. Then
-
-    dL/dW = 2/(B n) (R^T W + R W),   dL/db_j = 2/(B n) sum_s d_sj
-
-What makes it fast, in the order of the gain:
-- x is never dense: G costs |U| n m operations where the dense passes cost 6 B n m;
-- samples without an active feature share one z = b;
-- samples with feature i alone share the row G_i: output j can fire in one of them only if b_j > 0 or
-  b_j + max(v) G_ij > 0, so one look at the row serves all of them;
-- soon few outputs are positive (0.3-7 %), and the backward pass goes over these alone;
-- outputs come in blocks of columns, so that G stays in the cache whatever n.
-"""
+"""The CPU engine: one model in training on one thread, its steps compiled by Numba (gradients: see gram_step)."""
 
 from typing import NamedTuple
 
@@ -23,287 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling.toy import features
+from scaling.toy.gram_step import LANES, loss_and_gradients, workspace
 from scaling.toy.recipe import Recipe
 
 
-COLUMNS = 256  # outputs a block: |U| x 256 float32 fit into a core's own cache
-LANES = 8  # rows of W are padded by zero columns to a whole number of float32 vectors
 DENSE_SHARE = 0.04  # above this share of fired outputs two matrix products are cheaper than a pass over them
-
-
-class Workspace(NamedTuple):
-    """Arrays of one step, allocated once: a batch, its sorting by feature and by sample, products and gradients."""
-
-    sample: NDArray[np.int32]  # (room,) active entries of the batch, in the order of features
-    feature: NDArray[np.int32]
-    value: NDArray[np.float32]
-    count: NDArray[np.int32]  # (batch_size,) active features of each sample
-    active: NDArray[np.int32]  # (n,) U, the features active in the batch
-    alone_start: NDArray[np.int32]  # (n + 1,) where the samples with that feature alone begin in alone_value
-    alone_value: NDArray[np.float32]  # (room,)
-    reach: NDArray[np.float32]  # (n,) the largest of these values
-    group_start: NDArray[np.int32]  # (batch_size + 1,) samples with several active features: where each begins
-    group_row: NDArray[np.int32]  # (room,) row in U of the active feature
-    group_value: NDArray[np.float32]  # (room,)
-    place: NDArray[np.int32]  # (batch_size,) where the next active feature of such a sample goes
-    G: NDArray[np.float32]  # (n, COLUMNS)
-    R: NDArray[np.float32]  # (n, COLUMNS)
-    W_U: NDArray[np.float32]  # (n, m)
-    dW_U: NDArray[np.float32]  # (n, m)
-    h: NDArray[np.float32]  # (batch_size, m) sum_i x_si W_i of samples with several active features
-    dh: NDArray[np.float32]  # (batch_size, m)
-    z: NDArray[np.float32]  # (COLUMNS,)
-    flags: NDArray[np.uint8]  # (COLUMNS,) which outputs can be positive
-    words: NDArray[np.uint64]  # (COLUMNS / 8,) the same memory
-    fired: NDArray[np.int32]  # (2 COLUMNS,) their indices
-    dW: NDArray[np.float32]  # (n, m) gradient of the summed loss, halved
-    db: NDArray[np.float32]  # (n,)
-
-
-def workspace(n: int, m: int, batch_size: int, length: int) -> Workspace:
-    """Arrays for batches of at most `length` active entries."""
-    integer, real = np.int32, np.float32
-    flags = np.zeros(COLUMNS, np.uint8)
-    return Workspace(
-        sample=np.zeros(length, integer),
-        feature=np.zeros(length, integer),
-        value=np.zeros(length, real),
-        count=np.zeros(batch_size, integer),
-        active=np.zeros(n, integer),
-        alone_start=np.zeros(n + 1, integer),
-        alone_value=np.zeros(length, real),
-        reach=np.zeros(n, real),
-        group_start=np.zeros(batch_size + 1, integer),
-        group_row=np.zeros(length, integer),
-        group_value=np.zeros(length, real),
-        place=np.zeros(batch_size, integer),
-        G=np.zeros(n * COLUMNS, real),
-        R=np.zeros(n * COLUMNS, real),
-        W_U=np.zeros((n, m), real),
-        dW_U=np.zeros((n, m), real),
-        h=np.zeros((batch_size, m), real),
-        dh=np.zeros((batch_size, m), real),
-        z=np.zeros(COLUMNS, real),
-        flags=flags,
-        words=flags.view(np.uint64),
-        fired=np.zeros(2 * COLUMNS, integer),
-        dW=np.zeros((n, m), real),
-        db=np.zeros(n, real),
-    )
-
-
-@numba.njit(cache=True)
-def sort_batch(work, k, W):
-    """Sort the k entries: U, the values of samples with one feature by feature, the other samples by sample.
-
-    Returns |U|, the number of samples without and of samples with several active features.
-    """
-    count, place = work.count, work.place
-    count[:] = 0
-    for t in range(k):
-        count[work.sample[t]] += 1
-    empty, groups = 0, 0
-    work.group_start[0] = 0
-    for s in range(count.shape[0]):
-        if count[s] == 0:
-            empty += 1
-        elif count[s] > 1:
-            place[s] = work.group_start[groups]
-            work.group_start[groups + 1] = place[s] + count[s]
-            groups += 1
-    u, alone = 0, 0
-    for t in range(k):
-        i, s = work.feature[t], work.sample[t]
-        if u == 0 or work.active[u - 1] != i:
-            work.active[u] = i
-            work.alone_start[u] = alone
-            u += 1
-        if count[s] == 1:
-            work.alone_value[alone] = work.value[t]
-            alone += 1
-        else:
-            work.group_row[place[s]] = u - 1
-            work.group_value[place[s]] = work.value[t]
-            place[s] += 1
-    work.alone_start[u] = alone
-    for r in range(u):
-        work.W_U[r] = W[work.active[r]]
-    return u, empty, groups
-
-
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
-def add(Y, i, X, j, a):
-    """Row i of Y += a (row j of X)."""
-    for c in range(Y.shape[1]):
-        Y[i, c] += a * X[j, c]
-
-
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
-def exchange(dY, Y, i, dX, X, j, a):
-    """Both halves of the gradient of a y_i . x_j: dY_i += a X_j and dX_j += a Y_i."""
-    for c in range(Y.shape[1]):
-        dY[i, c] += a * X[j, c]
-    for c in range(Y.shape[1]):
-        dX[j, c] += a * Y[i, c]
-
-
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
-def reach_alone(flags, b, first, G, r, v):
-    """Flag the outputs that can fire in samples whose one active feature is at most v: max(b, b + v G_r) > 0."""
-    for j in range(G.shape[1]):
-        flags[j] = max(b[first + j], b[first + j] + v * G[r, j]) > 0
-
-
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
-def reach_group(flags, z, b, first, G, rows, values, start, stop):
-    """z = b + sum_i x_i G_i of a sample with several active features, and flags of z > 0."""
-    q, r = rows[start], rows[start + 1]
-    u, v = values[start], values[start + 1]
-    for j in range(G.shape[1]):
-        z[j] = b[first + j] + u * G[q, j] + v * G[r, j]
-    for t in range(start + 2, stop):
-        r, v = rows[t], values[t]
-        for j in range(G.shape[1]):
-            z[j] += v * G[r, j]
-    for j in range(G.shape[1]):
-        flags[j] = z[j] > 0
-
-
-@numba.njit(cache=True)
-def collect(flags, words, width, fired):
-    """Write the indices of set flags and return how many; `words` is the same memory, eight flags a word.
-
-    Few words have a flag, and a branch on each would be mispredicted: so first the words that have one, then their flags.
-    """
-    some, last = 0, (width + 7) // 8
-    for j in range(width, 8 * last):
-        flags[j] = 0
-    for w in range(last):
-        fired[some] = w
-        some += words[w] != 0
-    found = some
-    for q in range(some):
-        w = fired[q]
-        for j in range(8 * w, 8 * w + 8):
-            fired[found] = j
-            found += flags[j]
-    for q in range(found - some):
-        fired[q] = fired[some + q]
-    return found - some
-
-
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
-def sums_alone(values, start, stop, b, g, own):
-    """Sums over samples of feature i alone for one output j: x_i d_j, d_j and the change of the squared error.
-
-    own is 1 if j = i, else 0; z = b + v g fires where positive, and then d = z - own v.
-    """
-    x_d, d_sum, error = np.float32(0), np.float32(0), np.float32(0)
-    for t in range(start, stop):
-        v = values[t]
-        z = b + v * g
-        d = z - own * v if z > 0 else np.float32(0)
-        x_d += v * d
-        d_sum += d
-        error += d * d - own * v * v if z > 0 else np.float32(0)
-    return x_d, d_sum, error
-
-
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
-def loss_and_gradients(W, b, k, work, dense_backward):
-    """Summed squared error of the k entries in `work` and, in work.dW and work.db, half its gradients.
-
-    Returns the error and the share of the outputs looked at that fired. Both ways of the backward pass give the same
-    gradients.
-    """
-    n = W.shape[0]
-    zero, one = np.float32(0), np.float32(1)
-    u, empty, groups = sort_batch(work, k, W)
-    active, dW, db, h, dh, fired, flags = work.active, work.dW, work.db, work.h, work.dh, work.fired, work.flags
-    alone_start, alone_value = work.alone_start, work.alone_value
-    group_start, group_row, group_value = work.group_start, work.group_row, work.group_value
-    W_U, dW_U = work.W_U[:u], work.dW_U[:u]
-    dW[:] = zero
-    dW_U[:] = zero
-    loss = 0.0
-    for t in range(k):
-        loss += work.value[t] * work.value[t]
-    for r in range(u):
-        work.reach[r] = zero
-        for t in range(alone_start[r], alone_start[r + 1]):
-            work.reach[r] = max(work.reach[r], alone_value[t])
-    if not dense_backward:
-        h[:groups] = zero
-        dh[:groups] = zero
-        for g in range(groups):
-            for t in range(group_start[g], group_start[g + 1]):
-                add(h, g, W_U, group_row[t], group_value[t])
-
-    looks, hits = 0, 0
-    for first in range(0, n, COLUMNS):
-        width = min(COLUMNS, n - first)
-        W_J = W[first : first + width]
-        G = work.G[: u * width].reshape(u, width)
-        R = work.R[: u * width].reshape(u, width)
-        np.dot(W_U, W_J.T, G)
-        if dense_backward:
-            R[:] = zero
-        for j in range(first, first + width):
-            y = max(b[j], zero)
-            loss += empty * y * y
-            db[j] = empty * y
-
-        for r in range(u):
-            start, stop = alone_start[r], alone_start[r + 1]
-            if start == stop:
-                continue
-            reach_alone(flags, b, first, G, r, work.reach[r])
-            found = collect(flags, work.words, width, fired)
-            looks += width
-            hits += found
-            for q in range(found):
-                j = first + fired[q]
-                own = one if j == active[r] else zero
-                x_d, d_sum, error = sums_alone(alone_value, start, stop, b[j], G[r, fired[q]], own)
-                loss += error
-                db[j] += d_sum
-                if dense_backward:
-                    R[r, fired[q]] += x_d
-                else:
-                    exchange(dW, W, j, dW_U, W_U, r, x_d)
-
-        for g in range(groups):
-            start, stop = group_start[g], group_start[g + 1]
-            reach_group(flags, work.z, b, first, G, group_row, group_value, start, stop)
-            found = collect(flags, work.words, width, fired)
-            looks += width
-            hits += found
-            for q in range(found):
-                j = first + fired[q]
-                d = work.z[fired[q]]
-                for t in range(start, stop):
-                    if active[group_row[t]] == j:
-                        loss -= group_value[t] * group_value[t]
-                        d -= group_value[t]
-                loss += d * d
-                db[j] += d
-                if dense_backward:
-                    for t in range(start, stop):
-                        R[group_row[t], fired[q]] += group_value[t] * d
-                else:
-                    exchange(dW, W, j, dh, h, g, d)
-
-        if dense_backward:
-            dW[first : first + width] += np.dot(R.T, W_U)
-            dW_U += np.dot(R, W_J)
-
-    if not dense_backward:
-        for g in range(groups):
-            for t in range(group_start[g], group_start[g + 1]):
-                add(dW_U, group_row[t], dh, g, group_value[t])
-    for r in range(u):
-        add(dW, active[r], dW_U, r, one)
-    return loss, hits / max(looks, 1)
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
@@ -349,7 +57,7 @@ class Moments(NamedTuple):
 def update(W, b, moments, work, step, rate_W, rate_b, gamma, loss_scale, beta1, beta2, epsilon):
     """Decay of W, then one Adam step (the `step`-th, from 0) of W and b with the gradients in `work`."""
     decay(W, rate_W * gamma)
-    scale = np.float32(2 * loss_scale / (work.count.shape[0] * W.shape[0]))
+    scale = np.float32(2 * loss_scale / (work.active_count.shape[0] * W.shape[0]))
     size, root = 1 / (1 - beta1 ** (step + 1)), np.float32(np.sqrt(1 - beta2 ** (step + 1)))
     size_W, size_b, small = np.float32(rate_W * size), np.float32(rate_b * size), np.float32(epsilon)
     one, rest1 = np.float32(beta1), np.float32(1 - beta1)
@@ -367,7 +75,7 @@ def advance(
 
     `share` is the share of fired outputs of the step before, which chooses the backward pass; returns the last one.
     """
-    batch_size = work.count.shape[0]
+    batch_size = work.active_count.shape[0]
     for t in range(losses.shape[0]):
         k = features.draw(rng, p, batch_size, work.sample, work.feature, work.value)
         error, share = loss_and_gradients(W, b, k, work, share > DENSE_SHARE)

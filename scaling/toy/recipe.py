@@ -41,9 +41,14 @@ class Recipe:
         for name in ("learning_rate", "bias_learning_rate", "loss_scale", "epsilon"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise InputError(f"{name} = {getattr(self, name)}: must be finite and above 0")
-        for name in ("beta1", "beta2", "final_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} = {getattr(self, name)}: must lie between 0 and 1")
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name} = {getattr(self, name)}: must be at least 0 and below 1")
+        for name in ("learning_rate_exponent", "bias_learning_rate_exponent"):
+            if not math.isfinite(getattr(self, name)):
+                raise InputError(f"{name} = {getattr(self, name)}: must be finite")
+        if not 0 <= self.final_share <= 1:
+            raise InputError(f"final_share = {self.final_share}: must lie between 0 and 1")
 
     def schedule(self) -> NDArray[np.float64]:
         """Share of the peak learning rate at each step, shape (steps,): linear warm-up, then cosine to final_share."""

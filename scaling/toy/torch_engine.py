@@ -233,7 +233,7 @@ class TorchStack:
         error = (torch.linalg.vector_norm(d, dim=2).double() ** 2).sum(1) + missed
         torch.bmm(d.mT, h, out=self.gradient)
         dh = torch.bmm(d, self.P)
-        dh[:, :, -1] = 0
+        dh[:, :, -1].zero_()
         feature, order = torch.sort(feature, stable=True)
         self.gradient += _sums(dh.view(K * R, width), row[order], value[order], feature, K * n).view(K, n, width)
         return error
@@ -243,7 +243,7 @@ class TorchStack:
         recipe, W = self.recipe, self.P[:, :, :-1]
         share, size, root = self.table.index_select(0, self.clock)[0]
         norm = torch.linalg.vector_norm(W, dim=2, keepdim=True)
-        pull = torch.where(self.gamma < 0, 1 - 1 / norm.masked_fill(norm == 0, 1), -1)
+        pull = (1 - 1 / norm.masked_fill(norm == 0, 1)).masked_fill(self.gamma >= 0, -1)
         W *= 1 + share * self.peak[:, :, :1] * self.gamma * pull
         self.gradient *= 2 * recipe.loss_scale / (recipe.batch_size * W.shape[1])
         self.mean.lerp_(self.gradient, 1 - recipe.beta1)
