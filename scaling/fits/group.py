@@ -48,7 +48,7 @@ class Design:
         x, y = self.centred(FORMS[self.form][0](self.u, q)), self.centred(loss)
         xx = float(x @ x)
         c = float(x @ y) / xx if xx > 0 else 0.0
-        return c, float(y @ y) - c * c * xx
+        return c, float(np.sum((y - c * x) ** 2))
 
     def search(self, loss: FloatArray) -> float:
         """q of the least residual squares: a grid of 60, then a bounded one-dimensional search."""

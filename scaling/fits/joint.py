@@ -1,6 +1,6 @@
 """The joint law of width, depth and data, L = c_m/m^a + c_l/l^b + c_D/D^c + L0: `joint_fit.csv`.
 
-Fitted to the Chinchilla points. Shapes come from Table A9 of Hoffmann et al. 2022, joined to the points by parameter count.
+Fitted to the Chinchilla points; shapes come from Table A9 of Hoffmann et al. 2022, joined by parameter count.
 """
 
 import argparse

@@ -136,9 +136,10 @@ def grid_starts(problem: Problem, count: int) -> list[FloatArray]:
     target = np.sqrt(problem.weights)
     axis = np.linspace(*EXPONENTS, GRID.get(K, 8))
     size = (len(axis),) * K
-    exponents = np.stack(np.meshgrid(*[axis] * K, indexing="ij"), axis=-1).reshape(-1, K)
-    columns = np.exp(-exponents[:, :, None] * problem.z)
-    columns = np.concatenate([columns, np.ones_like(columns[:, :1])], axis=1) * weight  # (cells, K + 1, n)
+    index = np.indices(size).reshape(K, -1)
+    exponents = axis[index.T]
+    powers = np.exp(-axis[:, None, None] * problem.z) * weight
+    columns = np.stack([powers[index[k], k] for k in range(K)] + [np.tile(weight, (index.shape[1], 1))], axis=1)
     gram, right = columns @ columns.swapaxes(1, 2), columns @ target
     gram += 1e-12 * np.trace(gram, axis1=1, axis2=2)[:, None, None] * np.eye(K + 1)
     solution = np.linalg.solve(gram, right[..., None])[..., 0]
