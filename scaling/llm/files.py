@@ -1,0 +1,108 @@
+"""Files whose byte ranges are read: what all have in common, and those in a local folder."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from scaling.command import InputError
+
+
+CHUNK = 1 << 20  # bytes handed on at a time
+LONGEST_READ = 64 << 20  # bytes held in memory by one `read`: headers, indices and pickles are far smaller
+
+
+class BadFileError(InputError):
+    """A file that is shorter than it says, asks for too much memory, or has a name that could lead astray."""
+
+
+class MissingFileError(InputError):
+    """The repository or folder has no such file."""
+
+
+class File(Protocol):
+    """A file whose byte ranges can be read; `received` counts the bytes read so far."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def received(self) -> int: ...
+    def stream(self, start: int, nbytes: int) -> Iterator[bytes]: ...
+
+
+def read(file: File, start: int, nbytes: int, longest: int = LONGEST_READ) -> bytes:
+    """Bytes [start, start + nbytes) of `file`, at most `longest` of them; raises BadFileError past its end or above."""
+    if nbytes > longest:
+        raise BadFileError(f"{file.name}: {nbytes} bytes of headers; at most {longest} are accepted")
+    return b"".join(file.stream(start, nbytes))
+
+
+def check_inside(file: File, start: int, nbytes: int) -> None:
+    """Raise BadFileError unless [start, start + nbytes) lies in `file`."""
+    if start < 0 or nbytes < 0 or start + nbytes > file.size:
+        raise BadFileError(
+            f"{file.name}: bytes {start} to {start + nbytes} asked of a file of {file.size} bytes; cut or corrupt file?"
+        )
+
+
+@dataclass
+class LocalFile:
+    """A file on this machine."""
+
+    path: Path
+    received: int = 0
+
+    @property
+    def name(self) -> str:
+        """Its path."""
+        return str(self.path)
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+        return self.path.stat().st_size
+
+    def stream(self, start: int, nbytes: int) -> Iterator[bytes]:
+        """Bytes [start, start + nbytes) in pieces."""
+        check_inside(self, start, nbytes)
+        with self.path.open("rb") as handle:
+            handle.seek(start)
+            while nbytes:
+                piece = handle.read(min(CHUNK, nbytes))
+                if not piece:
+                    raise BadFileError(f"{self.path}: the file became shorter while it was read")
+                nbytes -= len(piece)
+                self.received += len(piece)
+                yield piece
+
+
+@dataclass
+class Folder:
+    """A checkpoint in a local folder."""
+
+    path: Path
+    commit: str = ""
+    files: list[LocalFile] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """Its path."""
+        return str(self.path)
+
+    def open(self, path: str) -> LocalFile:
+        """The file `path` of the folder; raises MissingFileError."""
+        file = LocalFile(self.path / plain(path, self.name))
+        if not file.path.is_file():
+            raise MissingFileError(f"{self.path}: no file {path}")
+        self.files.append(file)
+        return file
+
+
+def plain(path: str, where: str) -> str:
+    """`path` when it is a plain file name, as those of checkpoints are; raises BadFileError for others."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.=-]*", path):
+        raise BadFileError(f"{where}: {path!r} is not a plain file name")
+    return path

@@ -1,0 +1,193 @@
+"""Geometry of the rows of a large matrix W (nu x m), read in blocks: memory is m^2 numbers and a block, time nu m^2.
+
+Exact from the m x m Gram matrix of the unit rows: the mean squared overlap, raw, and centred (the mean row removed).
+Other statistics of pairs need the pairs themselves: sampled rows against all rows, with standard errors, or all rows.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scaling.command import InputError
+from scaling.geometry import mean_sq_overlap_from_gram, row_norms
+
+
+BLOCK = 1 << 24  # numbers in a block of rows: 64 MB in float32
+PAIR_ROWS = 1024  # rows compared with all others at a time when pairs are exact
+
+
+class Matrix(Protocol):
+    """A matrix that is read in blocks of rows."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    def blocks(self, size: int) -> Iterator[tuple[int, NDArray[np.float32]]]: ...
+
+
+@dataclass(frozen=True)
+class RowSurvey:
+    """What one pass over the rows tells: norms, and which rows count."""
+
+    norms: NDArray[np.float64]  # (nu,)
+    kept: NDArray[np.bool_]  # (nu,)
+    mean_row: NDArray[np.float64]  # (m,), over kept rows
+    n_padded: int  # at or beyond the tokenizer's size
+    n_zero: int  # of norm zero, among the others
+    n_duplicate: int  # equal bit for bit to an earlier row, among the others
+
+
+@dataclass(frozen=True)
+class PairStatistics:
+    """Overlaps o = w_i . w_j of unit rows over pairs i != j, from `n_rows` rows against all; errors 0 when exact."""
+
+    n_rows: int
+    mean_abs: float
+    mean_abs_stderr: float
+    std_abs: float
+    std_abs_stderr: float
+    std_sq: float
+    std_sq_stderr: float
+    max_abs: float  # of the pairs seen: a lower bound when rows are sampled
+
+
+def block_rows(m: int) -> int:
+    """Rows in a block of about BLOCK numbers."""
+    return max(1, BLOCK // m)
+
+
+def survey(matrix: Matrix, vocabulary: int | None = None) -> RowSurvey:
+    """Norms of all rows, and the rows that count: in the vocabulary, not zero, not a copy of an earlier row.
+
+    Raises InputError naming the first row that holds a value that is not finite.
+    """
+    nu, m = matrix.shape
+    norms, kept, total = np.empty(nu), np.zeros(nu, dtype=bool), np.zeros(m)
+    seen: set[bytes] = set()
+    n_zero = n_duplicate = 0
+    for start, block in matrix.blocks(block_rows(m)):
+        norm = row_norms(block)
+        if not np.isfinite(norm).all():
+            raise InputError(f"row {start + int(np.argmin(np.isfinite(norm)))} holds a value that is not finite")
+        inside = np.arange(start, start + len(block)) < (nu if vocabulary is None else vocabulary)
+        for row in np.flatnonzero(inside):
+            if norm[row] == 0:
+                n_zero += 1
+                continue
+            digest = hashlib.blake2b(block[row].tobytes(), digest_size=16).digest()
+            if digest in seen:
+                n_duplicate += 1
+                continue
+            seen.add(digest)
+            kept[start + row] = True
+        norms[start : start + len(block)] = norm
+        total += block[kept[start : start + len(block)]].sum(axis=0, dtype=np.float64)
+    if kept.sum() < 2:
+        raise InputError(
+            f"only {int(kept.sum())} of {nu} rows are in the vocabulary, not zero and distinct; two are needed"
+        )
+    n_padded = 0 if vocabulary is None else max(0, nu - vocabulary)
+    return RowSurvey(norms, kept, total / kept.sum(), n_padded, n_zero, n_duplicate)
+
+
+def unit_blocks(
+    matrix: Matrix, chosen: NDArray[np.bool_], centre: NDArray[np.float64] | None = None
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """(row numbers, unit rows) of the chosen rows, block by block; with `centre` removed first when given."""
+    for start, block in matrix.blocks(block_rows(matrix.shape[1])):
+        rows = np.flatnonzero(chosen[start : start + len(block)])
+        w: NDArray[np.float32] = block[rows] if len(rows) < len(block) else block
+        if centre is not None:
+            w = w - centre.astype(np.float32)
+        norms = row_norms(w)
+        w = w / np.where(norms > 0, norms, 1).astype(np.float32)[:, None]  # a row at the centre stays zero
+        if len(rows):
+            yield start + rows, w
+
+
+def add_to_gram(gram: NDArray[np.float64], blocks: Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]) -> None:
+    """Add W_block^T W_block of each block to `gram` (m x m): products in float32, sums over blocks in float64."""
+    for _, w in blocks:
+        gram += w.T @ w
+
+
+def mean_sq_overlaps(matrix: Matrix, rows: RowSurvey) -> tuple[float, float, float]:
+    """Mean squared overlap over all pairs: of the kept rows; of all rows but zero ones; of the kept rows, centred.
+
+    (||W^T W||_F^2 - nu)/(nu (nu - 1)) with unit rows W. The second is what the paper plots.
+    """
+    m, nu = matrix.shape[1], int(rows.kept.sum())
+    gram = np.zeros((m, m))
+    add_to_gram(gram, unit_blocks(matrix, rows.kept))
+    raw = mean_sq_overlap_from_gram(gram, nu)
+    others = ~rows.kept & (rows.norms > 0)
+    if others.any():
+        add_to_gram(gram, unit_blocks(matrix, others))
+    everything = mean_sq_overlap_from_gram(gram, nu + int(others.sum()))
+    gram[:] = 0
+    add_to_gram(gram, unit_blocks(matrix, rows.kept, rows.mean_row))
+    left = round(float(np.trace(gram)))  # rows that are not the mean row itself
+    centred = mean_sq_overlap_from_gram(gram, left) if left > 1 else 0.0
+    return max(raw, 0.0), max(everything, 0.0), max(centred, 0.0)
+
+
+def pair_statistics(
+    matrix: Matrix, rows: RowSurvey, pairs: Literal["exact", "sampled"], sample_rows: int, seed: int
+) -> PairStatistics:
+    """Mean and std of |o|, std of o^2 and max |o| over pairs of kept rows.
+
+    `sampled`: `sample_rows` rows drawn without replacement from `seed`, each against all others. The mean over a row's
+    pairs is one draw, so that the standard errors are those of a simple sample of rows out of nu.
+    """
+    candidates = np.flatnonzero(rows.kept)
+    nu = len(candidates)
+    if pairs == "exact" or sample_rows >= nu:
+        chosen = candidates
+    else:
+        chosen = np.sort(np.random.default_rng(seed).choice(candidates, sample_rows, replace=False))
+    parts = [row_moments(matrix, rows, chosen[i : i + PAIR_ROWS]) for i in range(0, len(chosen), PAIR_ROWS)]
+    moments = np.concatenate([part[0] for part in parts], axis=1) / (nu - 1)
+    mean_abs, mean_sq, mean_fourth = moments.mean(axis=1)
+    std_abs, std_sq = (float(np.sqrt(max(v, 0.0))) for v in (mean_sq - mean_abs**2, mean_fourth - mean_sq**2))
+    # The error of a standard deviation, to first order, is that of the mean of its influence over rows.
+    influence = np.array(
+        [
+            moments[0],
+            (moments[1] - 2 * mean_abs * moments[0]) / (2 * std_abs) if std_abs else np.zeros(len(chosen)),
+            (moments[2] - 2 * mean_sq * moments[1]) / (2 * std_sq) if std_sq else np.zeros(len(chosen)),
+        ]
+    )
+    spread = influence.std(axis=1, ddof=1) if len(chosen) > 1 else np.full(3, np.nan)
+    stderr = spread * np.sqrt((1 - len(chosen) / nu) / len(chosen))
+    return PairStatistics(
+        len(chosen),
+        float(mean_abs),
+        float(stderr[0]),
+        std_abs,
+        float(stderr[1]),
+        std_sq,
+        float(stderr[2]),
+        max(part[1] for part in parts),
+    )
+
+
+def row_moments(matrix: Matrix, rows: RowSurvey, chosen: NDArray[np.int64]) -> tuple[NDArray[np.float64], float]:
+    """Sums over the other kept rows j of |o|, o^2, o^4 for each chosen row i, shape (3, rows); and the largest |o|."""
+    mask = np.zeros(matrix.shape[0], dtype=bool)
+    mask[chosen] = True
+    w = np.concatenate([unit for _, unit in unit_blocks(matrix, mask)])
+    sums, largest = np.zeros((3, len(chosen))), 0.0
+    step = max(1, BLOCK // (2 * len(chosen)))
+    for numbers, unit in unit_blocks(matrix, rows.kept):
+        for start in range(0, len(unit), step):
+            overlap = np.abs(w @ unit[start : start + step].T)
+            overlap[chosen[:, None] == numbers[start : start + step]] = 0  # no row with itself
+            square = np.square(overlap)
+            sums[0] += overlap.sum(axis=1, dtype=np.float64)
+            sums[1] += square.sum(axis=1, dtype=np.float64)
+            sums[2] += np.einsum("ij,ij->i", square, square, dtype=np.float64)
+            largest = max(largest, float(overlap.max()))
+    return sums, largest

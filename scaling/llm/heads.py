@@ -1,0 +1,172 @@
+"""Which tensor of a checkpoint makes the logits, and in which file it lies.
+
+A head in the checkpoint wins, as in transformers 5, even when the config says that input and output are tied; without a
+head the tied input embedding is it. An untied checkpoint without a head is an error: it has no output matrix.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+from huggingface_hub.errors import StrictDataclassError
+
+from scaling.llm.files import Folder, MissingFileError, read
+from scaling.llm.hub import Repository
+from scaling.llm.safetensors_file import SafetensorsFile
+from scaling.llm.tensor import Tensor, UnsupportedCheckpointError
+from scaling.llm.torch_file import TorchFile
+
+
+SMALL = 16 << 20  # bytes of a config or an index; the largest in use have about 1 MB
+
+
+class TensorNotFoundError(UnsupportedCheckpointError):
+    """The checkpoint has no tensor from which the logits are made."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names of the head and of the input embedding in a checkpoint, and whether the architecture ties them."""
+
+    tied: bool
+    heads: tuple[str, ...]
+    embeddings: tuple[str, ...]
+
+
+# The paper's families, with and without the prefix that checkpoints of the bare model lack. `tied` holds when the
+# config says nothing, which is so for OPT and GPT-2. Any other architecture is asked of transformers.
+FAMILIES = {
+    "opt": Names(True, ("lm_head.weight",), ("model.decoder.embed_tokens.weight", "decoder.embed_tokens.weight")),
+    "gpt2": Names(True, ("lm_head.weight",), ("transformer.wte.weight", "wte.weight")),
+    "qwen2": Names(False, ("lm_head.weight",), ("model.embed_tokens.weight", "embed_tokens.weight")),
+    "gpt_neox": Names(False, ("embed_out.weight", "lm_head.weight"), ("gpt_neox.embed_in.weight", "embed_in.weight")),
+}
+
+
+@dataclass(frozen=True)
+class Head:
+    """The output matrix of a checkpoint: nu rows (tokens) of dimension m."""
+
+    tensor: Tensor
+    tied: bool  # input and output share it
+    commit: str
+    bytes_checkpoint: int | None  # all its tensors, in the container that was read
+
+
+def find_head(source: Folder | Repository) -> Head:
+    """Find the output matrix of the causal language model in `source`, reading headers and indices only.
+
+    Raises TensorNotFoundError, UnsupportedCheckpointError, and what opening and reading raise.
+    """
+    config = read_json(source, "config.json")
+    file, found, size = open_checkpoint(source, config)
+    name, tied = found or choose(file.names, config)
+    if name not in file.names:
+        raise UnsupportedCheckpointError(f"{source.name}: the index places {name} in {file.file.name}, which lacks it")
+    tensor = file.tensor(name)
+    text = config.get("text_config") or config
+    vocabulary = text.get("vocab_size", 0)
+    if len(tensor.shape) != 2 or min(tensor.shape) < 1 or tensor.shape[0] < vocabulary:
+        raise UnsupportedCheckpointError(
+            f"{source.name}: {name} has shape {tensor.shape}, which is no output matrix for {vocabulary} tokens"
+        )
+    return Head(tensor, tied, source.commit, size)
+
+
+def read_json(source: Folder | Repository, path: str) -> dict[str, Any]:
+    """The JSON object in file `path`."""
+    file = source.open(path)
+    try:
+        content = json.loads(read(file, 0, file.size, longest=SMALL))
+    except (ValueError, RecursionError):
+        raise UnsupportedCheckpointError(f"{file.name}: not JSON; cut or corrupt file") from None
+    if not isinstance(content, dict):
+        raise UnsupportedCheckpointError(f"{file.name}: not a JSON object")
+    return content
+
+
+def open_checkpoint(
+    source: Folder | Repository, config: dict[str, Any]
+) -> tuple[SafetensorsFile | TorchFile, tuple[str, bool] | None, int | None]:
+    """The file with the head; its name and whether it is tied, if an index told; and the bytes of the checkpoint."""
+    for stem, container in (("model.safetensors", SafetensorsFile), ("pytorch_model.bin", TorchFile)):
+        try:
+            file = source.open(stem)
+        except MissingFileError:
+            pass
+        else:
+            return container(file), None, file.size
+        try:
+            index = read_json(source, f"{stem}.index.json")
+        except MissingFileError:
+            continue
+        shards = index.get("weight_map")
+        if not isinstance(shards, dict) or not all(isinstance(shard, str) for shard in shards.values()):
+            raise UnsupportedCheckpointError(f"{source.name}: {stem}.index.json has no weight_map of names to files")
+        found = choose(list(shards), config)
+        metadata = index.get("metadata")
+        size = metadata.get("total_size") if isinstance(metadata, dict) else None
+        return container(source.open(shards[found[0]])), found, size if isinstance(size, int) else None
+    raise UnsupportedCheckpointError(
+        f"{source.name}: neither model.safetensors nor pytorch_model.bin, whole or in shards"
+    )
+
+
+def choose(names: list[str], config: dict[str, Any]) -> tuple[str, bool]:
+    """The tensor that makes the logits, among the names in a checkpoint, and whether it is the input embedding too.
+
+    Raises TensorNotFoundError naming the tensors that come close.
+    """
+    if family := FAMILIES.get(str(config.get("model_type"))):
+        known = replace(family, tied=bool(config.get("tie_word_embeddings", family.tied)))
+    else:
+        known = names_in_transformers(names, config)
+    for name in (*known.heads, *(known.embeddings if known.tied else ())):
+        if name in names:
+            return name, known.tied
+    close = [name for name in names if any(part in name for part in ("embed", "wte", "head", "output"))][:8]
+    raise TensorNotFoundError(
+        f"no output matrix among {len(names)} tensors (input and output {'tied' if known.tied else 'not tied'}); "
+        f"looked for {', '.join(known.heads + known.embeddings) or 'the names of its architecture'}, "
+        f"found {', '.join(close) or 'nothing like it'}"
+    )
+
+
+def names_in_transformers(names: list[str], config: dict[str, Any]) -> Names:
+    """The same from the architecture's own class in transformers, built without memory (on the meta device).
+
+    Names in a checkpoint are carried to names of the model by the renaming that transformers applies on loading.
+    """
+    # Imported here: they take seconds, and the paper's families do without.
+    import torch
+    from transformers import CONFIG_MAPPING, AutoModelForCausalLM
+    from transformers.conversion_mapping import get_model_conversion_mapping
+    from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
+
+    kind = config.get("model_type")
+    if not isinstance(kind, str) or kind not in CONFIG_MAPPING:
+        raise UnsupportedCheckpointError(f"transformers knows no architecture {kind!r} (model_type in config.json)")
+    try:
+        settings = CONFIG_MAPPING[kind].from_dict({key: value for key, value in config.items() if key != "model_type"})
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(settings)
+    except (ValueError, TypeError, KeyError, AttributeError, StrictDataclassError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UnsupportedCheckpointError(
+            f"no causal language model can be made of this config.json: {reason}"
+        ) from None
+    head = model.get_output_embeddings()
+    if head is None:
+        raise UnsupportedCheckpointError(f"architecture {kind} has no output matrix of its own")
+    inputs = model.get_input_embeddings()
+    module_names = {module: name for name, module in model.named_modules()}
+    transforms = get_model_conversion_mapping(model)
+    renamings = [transform for transform in transforms if isinstance(transform, WeightRenaming)]
+    converters = [transform for transform in transforms if isinstance(transform, WeightConverter)]
+    state = model.state_dict()
+    loaded = {name: rename_source_key(name, renamings, converters, model.base_model_prefix, state)[0] for name in names}
+    return Names(
+        head.weight is inputs.weight,
+        tuple(name for name in names if loaded[name] == f"{module_names[head]}.weight"),
+        tuple(name for name in names if loaded[name] == f"{module_names[inputs]}.weight"),
+    )

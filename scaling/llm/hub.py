@@ -1,0 +1,259 @@
+"""Bytes of a model repository: ranges of its files, from the Hugging Face cache or the Hub.
+
+The Hub is asked for the ranges that are needed and no more. The first answer names a commit, and every later request is
+for that commit. Each answer is checked before its bytes are used: status, range, length.
+"""
+
+import itertools
+import logging
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status, validate_repo_id
+
+from scaling.command import InputError
+from scaling.llm.files import CHUNK, File, LocalFile, MissingFileError, check_inside, plain
+
+
+constants.HF_HUB_DISABLE_TELEMETRY = True  # else the Hub is asked what program is calling first: 3 s without a network
+logging.getLogger("httpx2").setLevel(logging.WARNING)  # at INFO it logs every address, signatures included
+
+TRANSIENT = {408, 429, 500, 502, 503, 504}  # status codes worth another try
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+class HubError(InputError):
+    """The Hub is out of reach, refuses, or answers wrongly; the message says what to do."""
+
+
+class NoConnectionError(HubError):
+    """No connection to the Hub, or offline mode."""
+
+
+class UnavailableError(HubError):
+    """The Hub asks to wait, fails or falls silent, and goes on doing so."""
+
+
+class AccessDeniedError(HubError):
+    """A gated model, or a token that the Hub does not accept."""
+
+
+class UnknownModelError(HubError):
+    """No such model, or a private one."""
+
+
+class UnknownRevisionError(HubError):
+    """The model has no such branch, tag or commit."""
+
+
+class RangeNotSupportedError(HubError):
+    """The server would send the whole file in place of a range."""
+
+
+class BadAnswerError(HubError):
+    """The answer is not what was asked for: another range, an encoding, no commit."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait, in seconds, and how often to try again without progress."""
+
+    answer: float = 4.0  # to connect, and for the first answer; "no network" is said within 5 s
+    silence: float = 10.0  # between two pieces of a body
+    tries: int = 5
+    first_wait: float = 1.0  # doubles, up to longest_wait
+    longest_wait: float = 60.0  # also bounds what Retry-After can ask for
+
+    def wait(self, tried: int, retry_after: str | None) -> float:
+        """Seconds to wait after `tried` failures: what the server asks for, else 1, 2, 4, 8, 8."""
+        if retry_after is not None and retry_after.isdecimal():
+            return min(self.longest_wait, float(retry_after))
+        return min(8 * self.first_wait, self.first_wait * 2 ** (tried - 1))
+
+
+@dataclass
+class RemoteFile:
+    """One file of a Hub repository at one commit."""
+
+    repo_id: str
+    path: str
+    commit: str
+    size: int
+    endpoint: str = constants.ENDPOINT
+    patience: Patience = Patience()
+    received: int = 0
+
+    @property
+    def name(self) -> str:
+        """Repository and path."""
+        return f"{self.repo_id}/{self.path}"
+
+    def stream(self, start: int, nbytes: int) -> Iterator[bytes]:
+        """Bytes [start, start + nbytes) in pieces; a body that is cut is taken up where it ended.
+
+        Raises RangeNotSupportedError, before the body is read, when the server ignores the range; BadAnswerError when
+        it answers with another; UnavailableError after `patience.tries` tries without progress; the Hub's refusals.
+        """
+        check_inside(self, start, nbytes)
+        end, failures = start + nbytes, 0
+        while start < end:
+            begun, reason, retry_after = start, "the body ended early", None
+            try:
+                for piece in self._body(start, end):
+                    start += len(piece)
+                    self.received += len(piece)
+                    yield piece
+            except (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
+                reason = type(error).__name__
+            except HfHubHTTPError as error:
+                if error.response.status_code not in TRANSIENT:
+                    raise refusal(error, self.endpoint, self.repo_id, self.commit, self.path) from error
+                reason = f"status {error.response.status_code}"
+                retry_after = error.response.headers.get("Retry-After")
+            if start == end:
+                return
+            failures = 0 if start - begun >= min(nbytes, CHUNK) else failures + 1
+            if failures > self.patience.tries:
+                raise UnavailableError(
+                    f"{self.name}: {end - start} of {nbytes} bytes did not come after {failures} tries ({reason}); "
+                    "try again later, the same command goes on"
+                )
+            if failures:
+                time.sleep(self.patience.wait(failures, retry_after))
+
+    def _body(self, start: int, end: int) -> Iterator[bytes]:
+        """One GET for bytes [start, end): checked, then its body as it comes."""
+        headers = build_hf_headers()
+        headers |= {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
+        timeout = httpx2.Timeout(self.patience.silence, connect=self.patience.answer)
+        url = hf_hub_url(self.repo_id, self.path, revision=self.commit, endpoint=self.endpoint)
+        with get_session().stream("GET", url, headers=headers, timeout=timeout) as response:
+            hf_raise_for_status(response)
+            if response.status_code == 200 and (start, end) != (0, self.size):
+                raise RangeNotSupportedError(
+                    f"{self.name}: the server ignores byte ranges and would send all {self.size} bytes; "
+                    "download the model with `hf download` and run again (its cache is used)"
+                )
+            answered = response.headers.get("Content-Range", "")
+            match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", answered)
+            if response.status_code == 206 and not (
+                match and int(match[1]) == start and int(match[2]) < end and match[3] in ("*", str(self.size))
+            ):
+                raise BadAnswerError(f"{self.name}: asked for bytes {start}-{end - 1}/{self.size}, got {answered!r}")
+            if response.status_code not in (200, 206):
+                raise BadAnswerError(f"{self.name}: unexpected status {response.status_code}")
+            if response.headers.get("Content-Encoding", "identity") != "identity":
+                raise BadAnswerError(f"{self.name}: the answer is encoded ({response.headers['Content-Encoding']})")
+            for piece in response.iter_raw():
+                start += len(piece)
+                if start > end:
+                    raise BadAnswerError(f"{self.name}: more bytes came than were asked for")
+                yield piece
+
+
+def refusal(error: HfHubHTTPError, endpoint: str, repo_id: str, revision: str, path: str) -> InputError:
+    """The error that says in one line, without addresses or tokens, what the Hub refused and what to do."""
+    status = error.response.status_code
+    page = f"{endpoint}/{repo_id}"
+    if isinstance(error, GatedRepoError):
+        return AccessDeniedError(f"{repo_id}: gated; accept its terms at {page} and log in with `hf auth login`")
+    if isinstance(error, RepositoryNotFoundError):
+        return UnknownModelError(f"{repo_id}: no such model at {endpoint}, or a private one: `hf auth login`")
+    if isinstance(error, RevisionNotFoundError):
+        return UnknownRevisionError(f"{repo_id}: no revision {revision!r}; see {page}/tree/main")
+    if isinstance(error, EntryNotFoundError):
+        return MissingFileError(f"{repo_id}: no file {path} at revision {revision}")
+    if status in (401, 403):
+        return AccessDeniedError(f"{repo_id}: the Hub does not accept your token (status {status}); `hf auth login`")
+    if status in TRANSIENT:
+        return UnavailableError(f"{repo_id}/{path}: the Hub keeps answering status {status}; try again later")
+    return BadAnswerError(f"{repo_id}/{path}: the Hub answers status {status}")
+
+
+def no_connection(repo_id: str, reason: str) -> NoConnectionError:
+    """The error for a machine without a network: what was sought, where, and the ways around it."""
+    return NoConnectionError(
+        f"{repo_id}: {reason}. Connect this machine, or set HF_ENDPOINT to a mirror, "
+        "or name a local folder as the model's path; models in the Hugging Face cache need no network"
+    )
+
+
+@dataclass
+class Repository:
+    """A model repository of the Hub, pinned to the commit that its first answer named.
+
+    Files in the Hugging Face cache are used without a request. `revision` is a branch, tag or commit.
+    """
+
+    repo_id: str
+    revision: str = "main"
+    endpoint: str = constants.ENDPOINT
+    patience: Patience = Patience()
+    commit: str = ""
+    files: list[File] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        try:
+            validate_repo_id(self.repo_id)
+        except HFValidationError as error:
+            raise InputError(f"model {self.repo_id!r} is not an id of the Hub (owner/name): {error}") from None
+        if COMMIT.fullmatch(self.revision):
+            self.commit = self.revision
+
+    @property
+    def name(self) -> str:
+        """The repository's id."""
+        return self.repo_id
+
+    def open(self, path: str) -> File:
+        """The file `path` at the pinned commit; raises MissingFileError, NoConnectionError, and the Hub's refusals."""
+        path = plain(path, self.repo_id)
+        file = self._cached(path) or self._remote(path)
+        self.files.append(file)
+        return file
+
+    def _cached(self, path: str) -> LocalFile | None:
+        found = try_to_load_from_cache(self.repo_id, path, revision=self.commit or self.revision)
+        if not isinstance(found, str):  # None: not known; a marker: known to be missing, which the Hub may say again
+            return None
+        self.commit = self.commit or Path(found).parent.name  # .../snapshots/<commit>/<file>
+        return LocalFile(Path(found))
+
+    def _remote(self, path: str) -> RemoteFile:
+        url = hf_hub_url(self.repo_id, path, revision=self.commit or self.revision, endpoint=self.endpoint)
+        for tried in itertools.count(1):
+            try:
+                found = get_hf_file_metadata(url, timeout=self.patience.answer, endpoint=self.endpoint)
+                break
+            except OfflineModeIsEnabled:
+                raise no_connection(self.repo_id, "not on this machine, and HF_HUB_OFFLINE forbids asking") from None
+            except (httpx2.ReadTimeout, httpx2.RemoteProtocolError, httpx2.ReadError) as error:
+                if tried > 1:
+                    raise UnavailableError(f"{url}: no answer ({type(error).__name__}); try again later") from error
+            except (httpx2.TimeoutException, httpx2.TransportError) as error:
+                reason = f"no connection to {self.endpoint} ({type(error).__name__})"
+                raise no_connection(self.repo_id, reason) from error
+            except HfHubHTTPError as error:
+                if error.response.status_code not in TRANSIENT or tried > self.patience.tries:
+                    raise refusal(error, self.endpoint, self.repo_id, self.commit or self.revision, path) from error
+                time.sleep(self.patience.wait(tried, error.response.headers.get("Retry-After")))
+        if found.commit_hash is None or not COMMIT.fullmatch(found.commit_hash) or found.size is None:
+            raise BadAnswerError(f"{url}: the answer names no commit or size; is HF_ENDPOINT a Hub?")
+        if self.commit and found.commit_hash != self.commit:
+            raise BadAnswerError(f"{url}: the answer is for commit {found.commit_hash}, not {self.commit}")
+        self.commit = found.commit_hash
+        return RemoteFile(self.repo_id, path, self.commit, found.size, self.endpoint, self.patience)

@@ -1,0 +1,156 @@
+"""Heads kept on this machine: one safetensors file each, under its repository and commit, with a checksum of our own.
+
+    <folder>/<owner>--<name>/<commit>/<tensor name>.safetensors
+
+The file's metadata says where the matrix came from and its SHA-256. A file whose bytes do not match is read again.
+"""
+
+import hashlib
+import json
+import logging
+import struct
+import zlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from scaling.command import whole_file
+from scaling.llm.files import Folder, LocalFile, plain, read
+from scaling.llm.heads import find_head
+from scaling.llm.hub import BadAnswerError, Repository
+from scaling.llm.safetensors_file import SafetensorsFile
+from scaling.llm.tensor import Tensor, UnsupportedCheckpointError
+
+
+logger = logging.getLogger(__name__)
+
+REVISIONS = "revisions.json"  # {branch or tag: the commit that it had}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a matrix came from."""
+
+    commit: str
+    tensor: str
+    tied: bool
+    bytes_read: int  # to find and read it
+    bytes_checkpoint: int | None
+
+
+def load_head(source: Folder | Repository, folder: Path) -> tuple[Tensor, Source]:
+    """The head of `source` in a local file: kept from before, in a local checkpoint, or read from the Hub now.
+
+    A branch or tag stays at the commit that it had when it was first read into `folder`.
+    """
+    if isinstance(source, Folder):
+        return local_head(source)
+    home = pinned_home(source, folder)
+    for path in sorted((home / source.commit).glob("*.safetensors")) if source.commit else []:
+        if (kept := kept_head(path)) is not None:
+            return kept
+    tensor, found = local_head(source)
+    if not isinstance(tensor.file, LocalFile):
+        path = home / source.commit / f"{plain(tensor.name, source.name)}.safetensors"
+        keep(tensor, found, path)
+        tensor = SafetensorsFile(LocalFile(path)).tensor(tensor.name)
+        remember(source, home)
+    return tensor, found
+
+
+def local_copy(source: Folder | Repository, name: str, folder: Path) -> Path:
+    """A small file of `source` as a file on this machine, kept in `folder` if it had to be fetched."""
+    if isinstance(source, Folder):
+        return source.open(name).path
+    home = pinned_home(source, folder)
+    if source.commit and (home / source.commit / plain(name, source.name)).exists():
+        return home / source.commit / name
+    file = source.open(name)
+    if isinstance(file, LocalFile):
+        return file.path
+    content = read(file, 0, file.size)
+    with whole_file(home / source.commit / name) as temporary:
+        temporary.write_bytes(content)
+    remember(source, home)
+    return home / source.commit / name
+
+
+def pinned_home(source: Repository, folder: Path) -> Path:
+    """The repository's part of `folder`; pins `source` to the commit that its branch or tag had before, if any."""
+    home = folder / source.repo_id.replace("/", "--")
+    if not source.commit and (home / REVISIONS).exists():
+        source.commit = json.loads((home / REVISIONS).read_text()).get(source.revision, "")
+    return home
+
+
+def remember(source: Repository, home: Path) -> None:
+    """Note which commit the branch or tag had."""
+    known = json.loads((home / REVISIONS).read_text()) if (home / REVISIONS).exists() else {}
+    with whole_file(home / REVISIONS) as temporary:
+        temporary.write_text(json.dumps({**known, source.revision: source.commit}, indent=1, sort_keys=True))
+
+
+def local_head(source: Folder | Repository) -> tuple[Tensor, Source]:
+    """Where the head lies in its checkpoint; `bytes_read` counts it as read."""
+    head = find_head(source)
+    nbytes = sum(file.received for file in source.files) + head.tensor.nbytes
+    if isinstance(head.tensor.file, LocalFile) and head.tensor.crc32 is not None:
+        check_crc32(head.tensor)
+    return head.tensor, Source(head.commit, head.tensor.name, head.tied, nbytes, head.bytes_checkpoint)
+
+
+def check_crc32(tensor: Tensor) -> None:
+    """Raise UnsupportedCheckpointError when the bytes of `tensor` do not have the CRC-32 that its archive states."""
+    crc32 = 0
+    for piece in tensor.file.stream(tensor.start, tensor.nbytes):
+        crc32 = zlib.crc32(piece, crc32)
+    if crc32 != tensor.crc32:
+        raise UnsupportedCheckpointError(f"{tensor.file.name}: {tensor.name}: CRC-32 does not match; corrupt file")
+
+
+def keep(tensor: Tensor, found: Source, path: Path) -> None:
+    """Write `tensor` to `path`, whole or not at all; raises BadAnswerError when its archive's CRC-32 does not match."""
+    sha256, crc32 = hashlib.sha256(), 0
+    with whole_file(path) as temporary, temporary.open("wb") as handle:
+        handle.write(header(tensor, found, "0" * 64))
+        for piece in tensor.file.stream(tensor.start, tensor.nbytes):
+            handle.write(piece)
+            sha256.update(piece)
+            crc32 = zlib.crc32(piece, crc32)
+        if tensor.crc32 is not None and crc32 != tensor.crc32:
+            raise BadAnswerError(f"{tensor.file.name}: {tensor.name}: CRC-32 does not match, a byte changed; try again")
+        handle.seek(0)
+        handle.write(header(tensor, found, sha256.hexdigest()))
+    logger.info("%s at %s: %s read, %d bytes", tensor.file.name, found.commit[:12], tensor.name, tensor.nbytes)
+
+
+def header(tensor: Tensor, found: Source, sha256: str) -> bytes:
+    """The beginning of a safetensors file that holds `tensor` alone; as long for any checksum."""
+    metadata = {"source": json.dumps(asdict(found)), "sha256": sha256}
+    content = json.dumps(
+        {
+            "__metadata__": metadata,
+            tensor.name: {"dtype": tensor.dtype, "shape": tensor.shape, "data_offsets": [0, tensor.nbytes]},
+        }
+    ).encode()
+    content += b" " * (-len(content) % 8)
+    return struct.pack("<Q", len(content)) + content
+
+
+def kept_head(path: Path) -> tuple[Tensor, Source] | None:
+    """A head kept at `path`; None, and a line in the log, when the file is not what was written."""
+    file = LocalFile(path)
+    try:
+        archive = SafetensorsFile(file)
+        metadata = json.loads(read(file, 8, archive.begin - 8))["__metadata__"]
+        found = Source(**json.loads(metadata["source"]))
+        tensor = archive.tensor(found.tensor)
+        sha256 = hashlib.sha256()
+        for piece in file.stream(tensor.start, tensor.nbytes):
+            sha256.update(piece)
+    except (ValueError, KeyError, TypeError) as error:
+        logger.info("%s: not readable (%s), read again", path, error)
+        return None
+    if sha256.hexdigest() != metadata["sha256"]:
+        logger.info("%s: its checksum does not match, read again", path)
+        return None
+    return tensor, found

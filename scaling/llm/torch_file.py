@@ -1,0 +1,281 @@
+"""Where the tensors of a torch checkpoint (.bin) lie, from its directory and its pickle, which is read but never run.
+
+The format since torch 1.6: a zip archive of stored (uncompressed) members: <prefix>/data.pkl says which tensor is which
+part of which storage; <prefix>/data/<key> are the storages; <prefix>/byteorder may say "big".
+Source: torch.serialization.
+"""
+
+import io
+import math
+import pickletools
+import struct
+import zipfile
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from scaling.llm.files import File, read
+from scaling.llm.tensor import DTYPES, Tensor, UnsupportedCheckpointError
+
+
+TAIL = 64 * 1024  # the directory of an archive is at its end
+STORAGES = {"DoubleStorage": "F64", "FloatStorage": "F32", "HalfStorage": "F16", "BFloat16Storage": "BF16"}
+
+
+class TorchFile:
+    """The tensors of one torch zip archive by name; raises UnsupportedCheckpointError for any other file."""
+
+    def __init__(self, file: File) -> None:
+        self.file = file
+        self.window = Window(file)
+        try:
+            self.archive = zipfile.ZipFile(self.window)
+        except (zipfile.BadZipFile, NotImplementedError, struct.error, ValueError):
+            old = read(file, 0, min(1, file.size)) == b"\x80"
+            what = "in the format of torch before 1.6" if old else "not a torch archive, or cut"
+            raise UnsupportedCheckpointError(
+                f"{file.name}: {what}: it cannot be read in part; save it again, as safetensors"
+            ) from None
+        members = {member.filename: member for member in self.archive.infolist()}
+        pickles = [name for name in members if name.endswith("/data.pkl") and name.count("/") == 1]
+        if len(pickles) != 1:
+            raise UnsupportedCheckpointError(
+                f"{file.name}: {len(pickles)} members data.pkl, not one; not a torch checkpoint"
+            )
+        self.prefix = pickles[0].removesuffix("data.pkl")
+        self.members = members
+        state = parse(self._member(pickles[0]), file.name)
+        if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+            state = state["state_dict"]
+        self.views = (
+            {name: view for name, view in state.items() if isinstance(view, View)} if isinstance(state, dict) else {}
+        )
+        order = f"{self.prefix}byteorder"
+        if order in members and self._member(order) == b"big":
+            raise UnsupportedCheckpointError(f"{file.name}: big-endian; save it again, as safetensors")
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all tensors."""
+        return list(self.views)
+
+    def tensor(self, name: str) -> Tensor:
+        """Where tensor `name` lies; its CRC-32 is known when it fills its storage."""
+        view = self.views[name]
+        if view.storage.dtype not in DTYPES:
+            raise UnsupportedCheckpointError(
+                f"{self.file.name}: {name} is {view.storage.dtype}; a head is {', '.join(DTYPES)}"
+            )
+        item = np.dtype(DTYPES[view.storage.dtype]).itemsize
+        member = self.members.get(f"{self.prefix}data/{view.storage.key}")
+        if member is None or not stored_plainly(member) or member.file_size != view.storage.length * item:
+            raise UnsupportedCheckpointError(f"{self.file.name}: {name}: its storage is missing, compressed or cut")
+        strides = tuple(math.prod(view.shape[axis + 1 :]) for axis in range(len(view.shape)))
+        if view.stride != strides or min(view.shape, default=0) < 0:
+            raise UnsupportedCheckpointError(
+                f"{self.file.name}: {name} is not stored row by row (strides {view.stride})"
+            )
+        count = math.prod(view.shape)
+        if view.offset < 0 or view.offset + count > view.storage.length:
+            raise UnsupportedCheckpointError(f"{self.file.name}: {name} reaches past its storage")
+        # The local header repeats the name and pads to 64 bytes; only it tells how long it is.
+        local = read(self.file, member.header_offset, 30)
+        if local[:4] != b"PK\x03\x04":
+            raise UnsupportedCheckpointError(
+                f"{self.file.name}: no member at byte {member.header_offset}; corrupt archive"
+            )
+        start = member.header_offset + 30 + sum(struct.unpack("<HH", local[26:30])) + view.offset * item
+        crc32 = member.CRC if count == view.storage.length else None
+        return Tensor(self.file, name, view.storage.dtype, view.shape, start, crc32)
+
+    def _member(self, name: str) -> bytes:
+        """Content of a small member; zipfile checks its CRC-32."""
+        member = self.members[name]
+        if not stored_plainly(member):
+            raise UnsupportedCheckpointError(f"{self.file.name}: {name} is compressed or encrypted")
+        self.window.fetch(member.header_offset, 30 + len(name) + 512 + member.file_size)
+        try:
+            return self.archive.read(member)
+        except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+            raise UnsupportedCheckpointError(f"{self.file.name}: {name}: {error}") from None
+
+
+def stored_plainly(member: zipfile.ZipInfo) -> bool:
+    """Whether the member's bytes stand in the archive as they are."""
+    encrypted = member.flag_bits & 1
+    return member.compress_type == zipfile.ZIP_STORED and not encrypted and member.file_size == member.compress_size
+
+
+class Window(io.RawIOBase):
+    """A seekable view of a file for zipfile: every part is fetched once, and no more of it than asked."""
+
+    def __init__(self, file: File) -> None:
+        self.file = file
+        self.position = 0
+        self.parts: list[tuple[int, bytes]] = []
+        self.fetch(max(0, file.size - TAIL), TAIL)
+
+    def fetch(self, start: int, nbytes: int) -> bytes:
+        """Read bytes [start, start + nbytes), as far as the file goes, and keep them."""
+        part = read(self.file, start, max(0, min(nbytes, self.file.size - start)))
+        self.parts.append((start, part))
+        return part
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def tell(self) -> int:
+        """The position."""
+        return self.position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move the position."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: self.file.size}[whence]
+        if base + offset < 0:
+            raise ValueError("position before the file")
+        self.position = base + offset
+        return self.position
+
+    def read(self, nbytes: int | None = -1) -> bytes:
+        """Up to `nbytes` bytes from the position, all of the rest without a number."""
+        rest = max(0, self.file.size - self.position)
+        nbytes = rest if nbytes is None or nbytes < 0 else min(nbytes, rest)
+        start = self.position
+        self.position += nbytes
+        for begin, part in self.parts:
+            if begin <= start and start + nbytes <= begin + len(part):
+                return part[start - begin : start - begin + nbytes]
+        return self.fetch(start, nbytes)
+
+
+@dataclass(frozen=True)
+class Name:
+    """A global that the pickle names; nothing is imported."""
+
+    module: str
+    name: str
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.module, str) and isinstance(self.name, str)):
+            raise TypeError("a global without a name")
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A storage: member `key` of the archive, `length` elements."""
+
+    dtype: str
+    key: str
+    length: int
+
+
+@dataclass(frozen=True)
+class View:
+    """A tensor as torch saves it: part of a storage."""
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+
+
+MARK = object()
+CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+VALUES = {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"}
+TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+
+
+def parse(content: bytes, where: str) -> Any:
+    """The object of a checkpoint's pickle, with tensors as `View`; no code of it runs and nothing is imported.
+
+    An interpreter of just the operations that saving tensors needs. Raises UnsupportedCheckpointError for any other.
+    """
+    try:
+        return interpret(content)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        raise UnsupportedCheckpointError(f"{where}: data.pkl is no plain set of tensors ({error})") from None
+
+
+def interpret(content: bytes) -> Any:
+    """Run the stack machine of `parse`; errors of any built-in kind mean that the pickle is something else."""
+    stack: list[Any] = []
+    memo: dict[int, Any] = {}
+
+    def since_mark() -> list[Any]:
+        at = max(index for index, item in enumerate(stack) if item is MARK)
+        items = stack[at + 1 :]
+        del stack[at:]
+        return items
+
+    def set_items(items: list[Any]) -> None:
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            if isinstance(key, str | int):  # others, such as tuples, name no tensor
+                stack[-1].update({key: value})
+
+    argument: Any
+    for operation, argument, _ in pickletools.genops(content):
+        name = operation.name
+        if name in ("PROTO", "FRAME"):
+            continue
+        if name == "STOP":
+            return stack.pop()
+        if name in VALUES:
+            stack.append(argument)
+        elif name in CONSTANTS:
+            stack.append(CONSTANTS[name])
+        elif name == "MARK":
+            stack.append(MARK)
+        elif name in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            memo[len(memo) if argument is None else argument] = stack[-1]
+        elif name in ("BINGET", "LONG_BINGET"):
+            stack.append(memo[argument])
+        elif name in ("EMPTY_DICT", "EMPTY_LIST"):
+            stack.append({} if name == "EMPTY_DICT" else [])
+        elif name in TUPLES:
+            at = len(stack) - TUPLES[name]
+            stack[at:] = [tuple(stack[at:])]
+        elif name == "TUPLE":
+            stack.append(tuple(since_mark()))
+        elif name in ("APPEND", "APPENDS"):
+            items = [stack.pop()] if name == "APPEND" else since_mark()
+            stack[-1].extend(items)
+        elif name in ("SETITEM", "SETITEMS"):
+            items = [stack.pop(-2), stack.pop()] if name == "SETITEM" else since_mark()
+            set_items(items)
+        elif name == "GLOBAL":
+            stack.append(Name(*argument.split(" ")))
+        elif name == "STACK_GLOBAL":
+            stack.append(Name(stack.pop(-2), stack.pop()))
+        elif name == "BINPERSID":
+            kind, storage, key, _, length = stack.pop()
+            if kind != "storage" or storage.module != "torch" or not isinstance(key, str):
+                raise ValueError("a persistent object that is no storage")
+            stack.append(Storage(STORAGES.get(storage.name, storage.name), key, int(length)))
+        elif name == "REDUCE":
+            arguments, function = stack.pop(), stack.pop()
+            stack.append(rebuilt(function, arguments))
+        elif name == "BUILD":
+            stack.pop()  # attributes of the dictionary (_metadata): not needed
+        else:
+            raise ValueError(f"operation {name}")
+    raise ValueError("no end")
+
+
+def rebuilt(function: Name, arguments: tuple[Any, ...]) -> Any:
+    """What the call of a global would give, for the three that checkpoints call; raises ValueError for others."""
+    if (function.module, function.name) == ("collections", "OrderedDict"):
+        return {}
+    if (function.module, function.name) == ("torch._utils", "_rebuild_tensor_v2"):
+        storage, offset, shape, stride = arguments[:4]
+        if not isinstance(storage, Storage):
+            raise ValueError("a tensor without a storage")
+        return View(storage, int(offset), tuple(map(int, shape)), tuple(map(int, stride)))
+    if (function.module, function.name) == ("torch._utils", "_rebuild_parameter"):
+        return arguments[0]
+    raise ValueError(f"a call of {function.module}.{function.name}")

@@ -1,0 +1,476 @@
+"""Every way in which a Hub goes wrong gives the right bytes or an error by name, never wrong bytes."""
+
+import contextlib
+import hashlib
+import json
+import pickle
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fake_hub import FakeHub
+from huggingface_hub import constants
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save_file
+
+from scaling.command import InputError
+from scaling.llm.files import BadFileError, Folder, LocalFile, MissingFileError, plain, read
+from scaling.llm.hub import (
+    AccessDeniedError,
+    BadAnswerError,
+    NoConnectionError,
+    Patience,
+    RangeNotSupportedError,
+    Repository,
+    UnavailableError,
+    UnknownModelError,
+    UnknownRevisionError,
+)
+from scaling.llm.safetensors_file import SafetensorsFile
+from scaling.llm.store import load_head
+from scaling.llm.tensor import Rows, UnsupportedCheckpointError
+from scaling.llm.torch_file import TorchFile, parse
+
+
+NU, M = 4000, 256
+CONFIG = {"model_type": "qwen2", "tie_word_embeddings": False, "vocab_size": NU}
+WEIGHTS = np.random.default_rng(0).standard_normal((NU, M)).astype(np.float32)
+PATIENCE = Patience(answer=0.5, silence=0.3, tries=2, first_wait=0.01)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two repositories with the same 4 MB head: org/safe and org/torch."""
+    root = tmp_path_factory.mktemp("repositories")
+    for name in ("safe", "torch"):
+        (root / "org" / name).mkdir(parents=True)
+        (root / "org" / name / "config.json").write_text(json.dumps(CONFIG))
+    save_file({"a": np.zeros((100, 100), np.float32), "lm_head.weight": WEIGHTS}, root / "org/safe/model.safetensors")
+    state = {"a": torch.zeros(100, 100), "lm_head.weight": torch.from_numpy(WEIGHTS.copy())}
+    torch.save(state, root / "org/torch/pytorch_model.bin")
+    return root
+
+
+@pytest.fixture
+def hub(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "huggingface"))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    with FakeHub(root) as hub:
+        yield hub
+
+
+def remote(hub: FakeHub, repo: str = "org/safe", revision: str = "main") -> Repository:
+    return Repository(repo, revision, hub.url, PATIENCE)
+
+
+def head(hub: FakeHub, folder: Path, repo: str = "org/safe") -> np.ndarray:
+    tensor, _ = load_head(remote(hub, repo), folder)
+    return Rows(tensor).stored(0, NU)
+
+
+REPOSITORIES = ["org/safe", "org/torch"]
+WEIGHT_FILES = "org/*/*o*del.*"  # model.safetensors and pytorch_model.bin
+
+
+# ---- faults that patience overcomes: the bytes are right, and few of them were sent twice
+
+
+@pytest.mark.parametrize("repo", REPOSITORIES)
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("status", {"code": 503, "times": 2}),
+        ("status", {"code": 500, "times": 1}),
+        ("status", {"code": 429, "headers": {"Retry-After": "0"}, "times": 2}),
+        ("status", {"code": 503, "times": 2, "method": "HEAD"}),
+        ("status", {"code": 429, "headers": {"Retry-After": "0"}, "method": "HEAD"}),
+        ("stall", {"seconds": 0.8, "method": "HEAD"}),
+        ("short_range", {"times": 2}),
+        ("length_long", {"times": 2}),
+        ("length_short", {"times": 2}),
+        ("cut", {"after": 2_000_000, "skip": 3}),
+        ("reset", {"after": 2_000_000, "skip": 3}),
+        ("cut", {"after": 0, "times": 2}),
+        ("stall", {"after": 20, "seconds": 0.8}),
+    ],
+    ids=str,
+)
+def test_overcome(repo: str, kind: str, options: dict, hub: FakeHub, tmp_path: Path) -> None:
+    hub.fault(WEIGHT_FILES, kind, **options)
+    np.testing.assert_array_equal(head(hub, tmp_path, repo), WEIGHTS)
+    assert hub.bytes_sent() < 2 * WEIGHTS.nbytes
+
+
+def test_cut_body_is_taken_up_where_it_ended(hub: FakeHub, tmp_path: Path) -> None:
+    hub.fault("org/safe/model.safetensors", "cut", after=2_500_000, skip=1, times=1)
+    np.testing.assert_array_equal(head(hub, tmp_path), WEIGHTS)
+    assert hub.bytes_sent("org/safe/model.safetensors") <= WEIGHTS.nbytes + 33_000
+
+
+def test_many_cuts_are_fine_as_long_as_bytes_come(hub: FakeHub, tmp_path: Path) -> None:
+    hub.fault("org/safe/model.safetensors", "cut", after=1_100_000, skip=1, times=3)
+    np.testing.assert_array_equal(head(hub, tmp_path), WEIGHTS)
+
+
+def test_retry_after_is_kept_to(hub: FakeHub, tmp_path: Path) -> None:
+    hub.fault("org/safe/model.safetensors", "status", code=429, headers={"Retry-After": "1"})
+    begun = time.monotonic()
+    np.testing.assert_array_equal(head(hub, tmp_path), WEIGHTS)
+    assert time.monotonic() - begun >= 1
+
+
+def test_waits_are_bounded() -> None:
+    patience = Patience()
+    assert [patience.wait(tried, None) for tried in range(1, 6)] == [1, 2, 4, 8, 8]
+    assert patience.wait(1, "3") == 3
+    assert patience.wait(1, "86400") == 60
+    assert patience.wait(1, "Wed, 21 Oct 2026 07:28:00 GMT") == 1
+
+
+# ---- faults that are errors by name, and leave nothing behind
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "error"),
+    [
+        ("status", {"code": 503, "times": -1}, UnavailableError),
+        ("status", {"code": 503, "times": -1, "method": "HEAD"}, UnavailableError),
+        ("stall", {"seconds": 1.2, "times": -1, "method": "HEAD"}, UnavailableError),
+        ("stall", {"seconds": 0.8, "times": -1}, UnavailableError),
+        ("cut", {"after": 0, "times": -1}, UnavailableError),
+        ("ignore_range", {"times": -1}, RangeNotSupportedError),
+        ("wrong_range", {"times": -1}, BadAnswerError),
+        ("gzip", {"times": -1}, BadAnswerError),
+        ("status", {"code": 418, "times": -1}, BadAnswerError),
+        ("drop_headers", {"headers": {"X-Repo-Commit": ""}, "times": -1, "method": "HEAD"}, BadAnswerError),
+        ("drop_headers", {"headers": {"X-Linked-Size": ""}, "times": -1, "method": "HEAD"}, BadAnswerError),
+    ],
+    ids=str,
+)
+def test_named(kind: str, options: dict, error: type[InputError], hub: FakeHub, tmp_path: Path) -> None:
+    hub.fault(WEIGHT_FILES, kind, **options)
+    with pytest.raises(error) as caught:
+        head(hub, tmp_path / "cache")
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.glob("cache/**/*.safetensors"))
+
+
+def test_ignored_range_is_noticed_before_the_file_is_read(hub: FakeHub, tmp_path: Path) -> None:
+    hub.fault("org/safe/model.safetensors", "ignore_range", skip=1, times=-1)
+    with pytest.raises(RangeNotSupportedError, match="hf download"):
+        head(hub, tmp_path)
+
+
+def test_a_body_shorter_for_ever_is_given_up(hub: FakeHub, tmp_path: Path) -> None:
+    hub.fault("org/safe/model.safetensors", "cut", after=100_000, skip=1, times=-1)
+    with pytest.raises(UnavailableError, match="did not come after 3 tries"):
+        head(hub, tmp_path)
+
+
+def test_flipped_byte_in_a_torch_archive_is_caught_and_not_kept(hub: FakeHub, tmp_path: Path) -> None:
+    hub.fault("org/torch/pytorch_model.bin", "corrupt", at=1_000_000, times=-1)
+    with pytest.raises(BadAnswerError, match="CRC-32"):
+        head(hub, tmp_path / "cache", "org/torch")
+    assert not list(tmp_path.glob("cache/**/*.safetensors"))
+
+
+def test_flipped_byte_in_a_local_torch_archive_is_caught(root: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(root / "org/torch", tmp_path / "torch")
+    content = bytearray((folder / "pytorch_model.bin").read_bytes())
+    content[2_000_000] ^= 0xFF
+    (folder / "pytorch_model.bin").write_bytes(content)
+    with pytest.raises(UnsupportedCheckpointError, match="CRC-32"):
+        load_head(Folder(folder), tmp_path)
+
+
+# ---- refusals
+
+
+def test_missing_and_private_models(hub: FakeHub, tmp_path: Path) -> None:
+    with pytest.raises(UnknownModelError, match="no such model"):
+        head(hub, tmp_path, "org/none")
+    hub.private.add("org/safe")
+    with pytest.raises(UnknownModelError, match="private"):
+        head(hub, tmp_path)
+
+
+def test_missing_revision_and_file(hub: FakeHub, tmp_path: Path) -> None:
+    with pytest.raises(UnknownRevisionError, match="no revision 'v9'"):
+        remote(hub, revision="v9").open("config.json")
+    with pytest.raises(MissingFileError, match=r"no file none\.json"):
+        remote(hub).open("none.json")
+
+
+def test_id_that_is_none(hub: FakeHub) -> None:
+    for repo in ("a/b/c", "../etc", "a b", ""):
+        with pytest.raises(InputError, match="not an id of the Hub"):
+            remote(hub, repo)
+
+
+def test_gated_model_without_and_with_a_token(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub.gated.add("org/safe")
+    caplog.set_level("DEBUG")
+    with pytest.raises(AccessDeniedError, match="gated; accept its terms"):
+        head(hub, tmp_path)
+    monkeypatch.setenv("HF_TOKEN", "hf_other")
+    with pytest.raises(AccessDeniedError, match="gated"):
+        head(hub, tmp_path)
+    monkeypatch.setenv("HF_TOKEN", "hf_wrong")
+    with pytest.raises(AccessDeniedError, match="does not accept your token") as caught:
+        head(hub, tmp_path)
+    assert "hf_wrong" not in str(caught.value)
+    monkeypatch.setenv("HF_TOKEN", "hf_good")
+    np.testing.assert_array_equal(head(hub, tmp_path), WEIGHTS)
+    assert hub.leaked_tokens == 0
+    assert not any(word in caplog.text for word in ("hf_good", "hf_other", "hf_wrong"))
+
+
+# ---- no network
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize("offline", [False, True])
+def test_without_a_network_the_command_says_what_to_do_in_five_seconds(offline: bool, tmp_path: Path) -> None:
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(tmp_path),
+        "HF_ENDPOINT": f"http://127.0.0.1:{free_port()}",
+        "HF_HUB_OFFLINE": str(int(offline)),
+    }
+    command = [sys.executable, "-m", "scaling.llm.overlaps", "--model", "EleutherAI/pythia-70m", "--output", "row.csv"]
+    source = str(Path(__file__).parents[1])
+    begun = time.monotonic()
+    subprocess.run([*command[:3], "--help"], env={**environment, "PYTHONPATH": source}, capture_output=True, check=True)
+    imports = time.monotonic() - begun  # 2 s on a free machine, more on a busy one
+    begun = time.monotonic()
+    done = subprocess.run(
+        command, env={**environment, "PYTHONPATH": source}, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert time.monotonic() - begun < 3 + imports
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: EleutherAI/pythia-70m: ")
+    assert "Connect this machine, or set HF_ENDPOINT to a mirror, or name a local folder" in last
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "row.csv").exists()
+
+
+def test_unreachable_host_is_no_connection() -> None:
+    for endpoint in (f"http://127.0.0.1:{free_port()}", "http://no-such-host.invalid"):
+        with pytest.raises(NoConnectionError):
+            Repository("org/safe", "main", endpoint, PATIENCE).open("config.json")
+
+
+def test_the_hugging_face_cache_needs_no_network(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path / "huggingface"
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+    commit = hashlib.sha1(b"").hexdigest()
+    (cache / "models--org--safe/refs").mkdir(parents=True)
+    (cache / "models--org--safe/refs/main").write_text(commit)
+    shutil.copytree(root / "org/safe", cache / "models--org--safe/snapshots" / commit)
+    nowhere = Repository("org/safe", "main", f"http://127.0.0.1:{free_port()}", PATIENCE)
+    tensor, found = load_head(nowhere, tmp_path / "heads")
+    np.testing.assert_array_equal(Rows(tensor).stored(0, NU), WEIGHTS)
+    assert found.commit == commit
+
+
+# ---- what was kept
+
+
+def test_kept_head_that_changed_on_the_disk_is_read_again(hub: FakeHub, tmp_path: Path) -> None:
+    head(hub, tmp_path)
+    (kept,) = tmp_path.glob("**/*.safetensors")
+    content = bytearray(kept.read_bytes())
+    for damaged in (content[:-1] + bytes([content[-1] ^ 1]), content[:-100], b"", b"\xff" * 100):
+        kept.write_bytes(damaged)
+        hub.clear()
+        np.testing.assert_array_equal(head(hub, tmp_path), WEIGHTS)
+        assert hub.count() > 0
+        assert kept.read_bytes() == content
+
+
+def test_later_requests_are_for_the_commit_of_the_first(hub: FakeHub, tmp_path: Path) -> None:
+    repository = remote(hub)
+    repository.open("config.json")
+    repository.commit = "0" * 40
+    with pytest.raises(UnknownRevisionError):
+        repository.open("model.safetensors")
+
+
+# ---- files that are not what they say
+
+
+def test_names_that_lead_astray_are_refused(root: Path, hub: FakeHub, tmp_path: Path) -> None:
+    for name in ("../secret", "/etc/passwd", "a/b", "..", ".hidden", "", "a\\b", "a\nb"):
+        with pytest.raises(BadFileError, match="plain file name"):
+            plain(name, "org/safe")
+    folder = shutil.copytree(root / "org/safe", tmp_path / "astray")
+    (folder / "model.safetensors").unlink()
+    index = {"weight_map": {"lm_head.weight": "../../org/safe/model.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(BadFileError, match="plain file name"):
+        load_head(Folder(folder), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "{", "null", '{"weight_map": 3}', '{"weight_map": {"lm_head.weight": 1}}', ""]
+)
+def test_broken_index(content: str, root: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(root / "org/safe", tmp_path / "broken")
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text(content)
+    with pytest.raises(UnsupportedCheckpointError):
+        load_head(Folder(folder), tmp_path)
+
+
+def test_index_that_names_the_wrong_file(root: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(root / "org/safe", tmp_path / "wrong")
+    (folder / "model.safetensors").unlink()
+    save_file({"a": np.zeros(3, np.float32)}, folder / "model-1.safetensors")
+    index = {"weight_map": {"lm_head.weight": "model-1.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(UnsupportedCheckpointError, match="which lacks it"):
+        load_head(Folder(folder), tmp_path)
+
+
+@pytest.mark.parametrize("repo", REPOSITORIES)
+@pytest.mark.parametrize("kept", [0, 5, 100, 70_000, -1])
+def test_cut_file(repo: str, kept: int, root: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(root / repo, tmp_path / "cut")
+    (file,) = folder.glob("*model.*")
+    file.write_bytes(file.read_bytes()[:kept])
+    with pytest.raises(UnsupportedCheckpointError, match=r"cut|not a safetensors file|not a torch archive"):
+        load_head(Folder(folder), tmp_path)
+
+
+def header(entry: object, size: int = 8) -> bytes:
+    content = json.dumps({"lm_head.weight": entry}).encode()
+    return struct.pack("<Q", len(content)) + content + bytes(size)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        struct.pack("<Q", 1 << 60) + b"{}",
+        struct.pack("<Q", 3) + b"{}x" + bytes(8),
+        struct.pack("<Q", 2) + b"[]" + bytes(8),
+        struct.pack("<Q", 4) + b"\xff\xfe\xfd\xfc",
+        header(3),
+        header({"dtype": "F32"}),
+        header({"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 8]}),
+        header({"dtype": "F8_E4M3", "shape": [2, 4], "data_offsets": [0, 8]}),
+        header({"dtype": "F32", "shape": [-1, -2], "data_offsets": [0, 8]}),
+        header({"dtype": "F32", "shape": ["x"], "data_offsets": [0, 8]}),
+        header({"dtype": "F32", "shape": [2], "data_offsets": [-8, 8]}),
+    ],
+)
+def test_header_out_of_shape(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(content)
+    with pytest.raises(UnsupportedCheckpointError):
+        SafetensorsFile(LocalFile(tmp_path / "x")).tensor("lm_head.weight")
+
+
+def test_reads_are_bounded(tmp_path: Path) -> None:
+    with (tmp_path / "sparse").open("wb") as handle:
+        handle.truncate(1 << 40)
+    with pytest.raises(BadFileError, match="at most"):
+        read(LocalFile(tmp_path / "sparse"), 0, 1 << 40)
+    with pytest.raises(BadFileError, match="cut or corrupt"):
+        read(LocalFile(tmp_path / "sparse"), 1 << 40, 1)
+
+
+# ---- pickles
+
+
+class Evil:
+    def __reduce__(self):
+        return (open, ("/tmp/evil", "w"))
+
+
+def archive(path: Path, content: bytes, **members: bytes) -> TorchFile:
+    with zipfile.ZipFile(path, "w") as handle:
+        handle.writestr("archive/data.pkl", content)
+        for name, member in members.items():
+            handle.writestr(f"archive/{name}", member)
+    return TorchFile(LocalFile(path))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pickle.dumps({"lm_head.weight": Evil()}, protocol=2),
+        pickle.dumps({"lm_head.weight": np.zeros(2)}, protocol=2),
+        b"\x80\x02c__builtin__\neval\nX\x01\x00\x00\x001\x85R.",
+        b"\x80\x02(X\x07\x00\x00\x00storagectorch\nFloatStorage\n](K\x01etQ.",
+        b"\x80\x02r\xff\xff\xff\xff.",
+        b"\x80\x02R.",
+        b"\x80\x02K\x01",
+        b"\x8e\xff\xff\xff\xff\xff\xff\xff\x7f",
+        b"nonsense",
+        b"",
+    ],
+)
+def test_nothing_in_a_pickle_runs(content: bytes, tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedCheckpointError, match="no plain set of tensors"):
+        archive(tmp_path / "x.bin", content)
+
+
+@given(st.binary(max_size=200), st.integers(0, 10_000))
+@settings(max_examples=200, deadline=None)
+def test_any_pickle_is_read_or_refused(noise: bytes, place: int) -> None:
+    good = pickle.dumps({"a": [1, 2, (3, "x")], "b": 1.5}, protocol=2)
+    place %= len(good)
+    with contextlib.suppress(UnsupportedCheckpointError):
+        parse(good[:place] + noise + good[place:], "x")
+    assert parse(good, "x") == {"a": [1, 2, (3, "x")], "b": 1.5}
+
+
+def test_a_nest_of_shared_tuples_costs_nothing(tmp_path: Path) -> None:
+    nest = b"\x80\x02K\x01" + b"q\x00h\x00\x86" * 200 + b"."  # 2^200 leaves, were it ever written out
+    assert archive(tmp_path / "x.bin", nest).names == []
+    with pytest.raises(UnsupportedCheckpointError, match="no plain set of tensors"):
+        archive(tmp_path / "y.bin", nest[:-1] + b"Q.")
+
+
+def test_other_archives_are_refused(root: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "none.bin", "w") as handle:
+        handle.writestr("a.txt", "x")
+    with pytest.raises(UnsupportedCheckpointError, match="0 members"):
+        TorchFile(LocalFile(tmp_path / "none.bin"))
+    with zipfile.ZipFile(tmp_path / "packed.bin", "w", zipfile.ZIP_DEFLATED) as handle:
+        handle.writestr("archive/data.pkl", pickle.dumps({}, protocol=2))
+    with pytest.raises(UnsupportedCheckpointError, match="compressed"):
+        TorchFile(LocalFile(tmp_path / "packed.bin"))
+    with pytest.raises(UnsupportedCheckpointError, match="big-endian"):
+        archive(tmp_path / "big.bin", pickle.dumps({}, protocol=2), byteorder=b"big")
+    good = TorchFile(LocalFile(root / "org/torch/pytorch_model.bin"))
+    view = good.views["lm_head.weight"]
+    for wrong in (
+        replace(view, offset=1),
+        replace(view, offset=-1),
+        replace(view, storage=replace(view.storage, key="9")),
+        replace(view, storage=replace(view.storage, length=5)),
+        replace(view, storage=replace(view.storage, dtype="LongStorage")),
+    ):
+        good.views["lm_head.weight"] = wrong
+        with pytest.raises(UnsupportedCheckpointError, match=r"storage|a head is"):
+            good.tensor("lm_head.weight")
