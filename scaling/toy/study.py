@@ -1,0 +1,136 @@
+"""What is trained: the cells of the config's experiments, grids of widths, decays, exponents, densities and seeds."""
+
+import itertools
+import math
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from scaling.command import InputError
+from scaling.toy.features import frequencies
+from scaling.toy.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One toy model to train: everything that its result depends on, but for the recipe that `training` names."""
+
+    training: str
+    frequency_law: str
+    n: int
+    m: int
+    gamma: float
+    alpha: float | None
+    activation_density: float
+    seed: int
+    learning_rate_factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.m <= self.n:
+            raise InputError(f"m = {self.m}, n = {self.n}: the model dimension m must lie between 1 and n")
+        if not math.isfinite(self.gamma):
+            raise InputError(f"gamma = {self.gamma}: the weight decay must be a finite number")
+        if not (math.isfinite(self.learning_rate_factor) and self.learning_rate_factor > 0):
+            raise InputError(f"learning_rate_factor = {self.learning_rate_factor}: must be finite and above 0")
+        if self.seed < 0:
+            raise InputError(f"seed = {self.seed}: must be 0 or more")
+        if self.frequency_law != "power_law" and self.alpha is not None:
+            raise InputError(
+                f"alpha = {self.alpha}: the {self.frequency_law} law has no data exponent; leave alpha out"
+            )
+        self.p  # noqa: B018 - refuses what has no frequencies before anything runs
+
+    @property
+    def p(self) -> np.ndarray:
+        """Feature frequencies, shape (n,)."""
+        return frequencies(self.frequency_law, self.n, self.alpha, self.activation_density)
+
+    @property
+    def curve(self) -> str:
+        """Path of the curve L(m) that the cell is a point of."""
+        alpha = "" if self.alpha is None else f"_alpha{self.alpha:.6g}"
+        density = f"_E{self.activation_density:.6g}"
+        rate = "" if self.learning_rate_factor == 1 else f"_lr{self.learning_rate_factor:.6g}"
+        return f"{self.training}/{self.frequency_law}_n{self.n}{alpha}{density}/gamma{self.gamma:.6g}{rate}"
+
+    @property
+    def name(self) -> str:
+        """Path of the model below results/toy/models, without its ending."""
+        return f"{self.curve}/m{self.m}_seed{self.seed}"
+
+    def random_streams(self) -> list[np.random.Generator]:
+        """Independent generators for the initial state, the training samples and the held-out samples."""
+        entropy = [self.seed, zlib.crc32(self.name.encode())]
+        return [np.random.default_rng(stream) for stream in np.random.SeedSequence(entropy).spawn(3)]
+
+
+def axis(value: Any, largest: float = math.nan) -> list[Any]:
+    """The points of one axis of a grid: a number, a list, or {from, to, points} for equal steps.
+
+    `to: largest` stands for the largest activation density, 1/p_1 at E = 1.
+    """
+    if isinstance(value, Mapping):
+        stop = largest if value["to"] == "largest" else value["to"]
+        return [float(point) for point in np.linspace(value["from"], stop, value["points"])]
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+
+
+def grid_cells(grid: Mapping[str, Any]) -> list[Cell]:
+    """The cells of one grid: the product of its axes, seeds innermost. Raises InputError for an empty axis."""
+    cells = []
+    for law in axis(grid["frequency_law"]):
+        alphas = axis(grid["alpha"]) if law == "power_law" else [None]
+        for alpha in alphas:
+            largest = 1 / float(frequencies(law, grid["n"], alpha, 1e-9).max() / 1e-9)
+            axes = {
+                "activation_density": axis(grid["activation_density"], largest),
+                "gamma": axis(grid["gamma"]),
+                "learning_rate_factor": axis(grid["learning_rate_factor"]),
+                "m": axis(grid["m"]),
+                "seed": list(range(grid["seeds"])),
+            }
+            for name, points in axes.items():
+                if not points:
+                    raise InputError(f"{name} is empty; give at least one value")
+            for point in itertools.product(*axes.values()):
+                values = dict(zip(axes, point, strict=True))
+                cells.append(Cell(training=grid["training"], frequency_law=law, n=grid["n"], alpha=alpha, **values))
+    return cells
+
+
+def experiments(toy: Mapping[str, Any]) -> dict[str, list[Cell]]:
+    """The cells of each experiment of the config's `toy` section; a cell asked for twice stands once.
+
+    Raises InputError naming the experiment for a value that no cell can have, for an unknown training, and for cells
+    that differ by less than the six digits of their names.
+    """
+    found: dict[str, list[Cell]] = {}
+    names: dict[str, Cell] = {}
+    for experiment, grids in toy["experiments"].items():
+        try:
+            cells = [cell for grid in grids for cell in grid_cells(grid)]
+        except InputError as error:
+            raise InputError(f"config, toy: experiments: {experiment}: {error}") from None
+        for cell in cells:
+            if cell.training not in toy["trainings"]:
+                raise InputError(
+                    f"config, toy: experiments: {experiment}: training {cell.training!r} is not one of "
+                    f"{', '.join(toy['trainings'])}"
+                )
+            if names.setdefault(cell.name, cell) != cell:
+                raise InputError(f"config, toy: experiments: {experiment}: {cell} and {names[cell.name]} share a name")
+        found[experiment] = list(dict.fromkeys(cells))
+    for training, settings in toy["trainings"].items():
+        try:
+            Recipe(**settings)
+        except InputError as error:
+            raise InputError(f"config, toy: trainings: {training}: {error}") from None
+    return found
+
+
+def distinct_cells(toy: Mapping[str, Any]) -> dict[str, Cell]:
+    """Every cell of the study by name, each once, however many experiments ask for it."""
+    return {cell.name: cell for cells in experiments(toy).values() for cell in cells}

@@ -1,0 +1,230 @@
+"""Train toy models and keep each as one safetensors file: W, b, the loss curve, and in its header what was measured.
+
+    python -m scaling.toy.training --n 1000 --m 10 25 63 --gamma -0.5556 --alpha 1 --folder results/toy/models
+
+trains the product of all values given. `--engine numba` trains one model after the other on one CPU thread;
+`--engine torch` trains them as stacks on a GPU (or, slowly, on the CPU).
+"""
+
+import argparse
+import dataclasses
+import importlib
+import itertools
+import json
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from scaling.command import InputError, run, whole_file
+from scaling.toy.evaluation import held_out_loss, measures
+from scaling.toy.features import FREQUENCY_LAWS
+from scaling.toy.numba_engine import NumbaEngine
+from scaling.toy.recipe import Recipe, initial_state
+from scaling.toy.study import Cell
+
+
+CURVE_POINTS = 200  # of the kept loss curve
+TAIL = 100  # training batches that the paper averages
+HELD_OUT_SAMPLES = 2**17
+
+log = logging.getLogger(__name__)
+
+
+class DivergedError(InputError):
+    """A training whose loss or weights are no longer finite: names the model and the step."""
+
+
+def windows(steps: int) -> Iterator[int]:
+    """Lengths of about CURVE_POINTS equal windows that make up `steps`."""
+    length = max(steps // CURVE_POINTS, 1)
+    yield from (min(length, steps - start) for start in range(0, steps, length))
+
+
+def check_finite(cell: Cell, step: int, losses: NDArray[np.float64], W: NDArray[np.float32]) -> None:
+    """Raise DivergedError unless the losses of the last window and W are finite."""
+    if not (np.isfinite(losses).all() and np.isfinite(W).all()):
+        raise DivergedError(
+            f"{cell.name} diverged by step {step}: the loss or W is not finite; try a smaller learning rate or gamma"
+        )
+
+
+def save(
+    cell: Cell,
+    recipe: Recipe,
+    W: NDArray[np.float32],
+    b: NDArray[np.float32],
+    losses: NDArray[np.float64],
+    record: dict[str, Any],
+    path: Path,
+) -> None:
+    """Measure a trained model and write it, whole or not at all.
+
+    W (n, m) and b (n,) are float32; losses (steps,), summed over features, are kept as about 200 window means.
+    """
+    ends = np.cumsum(list(windows(recipe.steps)))
+    starts = np.concatenate([[0], ends[:-1]])
+    held_out = held_out_loss(W, b, cell.p, record.pop("n_samples"), cell.random_streams()[2])
+    tail = losses[-TAIL:]
+    record = {
+        "model": cell.name,
+        **dataclasses.asdict(cell),
+        "steps": recipe.steps,
+        "batch_size": recipe.batch_size,
+        **measures(W, cell.p, held_out),
+        "loss_train_tail": float(tail.mean()),
+        "loss_train_tail_std": float(tail.std()),
+        **record,
+    }
+    tensors = {
+        "W": np.ascontiguousarray(W),
+        "b": np.ascontiguousarray(b),
+        "p": cell.p,
+        "curve_step": ends,
+        "curve_loss": np.add.reduceat(losses, starts) / np.diff(np.append(starts, len(losses))),
+    }
+    with whole_file(path) as temporary:
+        save_file(tensors, temporary, {"record": json.dumps(record), "recipe": json.dumps(dataclasses.asdict(recipe))})
+    log.info("%s: loss %.5g +- %.2g (held out), written to %s", cell.name, held_out.loss, held_out.loss_stderr, path)
+
+
+def train_one(cell: Cell, recipe: Recipe, n_samples: int, path: Path) -> None:
+    """Train one model on one CPU thread and save it. Raises DivergedError."""
+    start = time.perf_counter()
+    initial, samples, _ = cell.random_streams()
+    W, b = initial_state(cell.n, cell.m, initial)
+    engine = NumbaEngine(W, b, cell.p, cell.gamma, recipe, samples, cell.learning_rate_factor)
+    losses = []
+    with tqdm(total=recipe.steps, desc=cell.name, unit=" steps", disable=None) as bar:
+        for window in windows(recipe.steps):
+            losses.append(engine.advance(window))
+            check_finite(cell, engine.step, losses[-1], engine.W)
+            bar.update(window)
+            bar.set_postfix(loss=f"{losses[-1].mean():.4g}")
+            if len(losses) % (CURVE_POINTS // 10) == 0:
+                log.info("%s: step %d of %d, loss %.5g", cell.name, engine.step, recipe.steps, losses[-1].mean())
+    record = {"device": "numba, 1 thread", "seconds": time.perf_counter() - start, "n_samples": n_samples}
+    save(cell, recipe, engine.W, engine.b, np.concatenate(losses), record, path)
+
+
+def train_stack(cells: list[Cell], recipe: Recipe, n_samples: int, folder: Path) -> None:
+    """Train models of one n together in PyTorch and save each; a diverged one is named after the others are saved."""
+    # Imported here since torch takes seconds to load and the CPU engine needs none of it.
+    import torch
+
+    from scaling.toy.torch_engine import TorchStack
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    start = time.perf_counter()
+    states = [initial_state(cell.n, cell.m, cell.random_streams()[0]) for cell in cells]
+    seed = int(
+        np.random.SeedSequence([cell.random_streams()[1].integers(2**32) for cell in cells]).generate_state(1)[0]
+    )
+    stack = TorchStack(
+        [W for W, _ in states],
+        [b for _, b in states],
+        [cell.p for cell in cells],
+        [cell.gamma for cell in cells],
+        recipe,
+        seed,
+        [cell.learning_rate_factor for cell in cells],
+        device=device,
+        cuda_graph=device == "cuda",
+    )
+    parts = []
+    with tqdm(total=recipe.steps, desc=f"{len(cells)} models", unit=" steps", disable=None) as bar:
+        for window in windows(recipe.steps):
+            parts.append(stack.advance(window))
+            bar.update(window)
+            if len(parts) % (CURVE_POINTS // 10) == 0:
+                log.info("%d models: step %d of %d", len(cells), stack.step, recipe.steps)
+    losses = np.concatenate(parts)
+    seconds = (time.perf_counter() - start) / len(cells)
+    name = torch.cuda.get_device_name() if device == "cuda" else "cpu"
+    diverged = []
+    for k, (cell, W, b) in enumerate(zip(cells, *stack.state(), strict=True)):
+        try:
+            check_finite(cell, recipe.steps, losses[:, k], W)
+        except DivergedError as error:
+            diverged.append(str(error))
+            continue
+        record = {"device": f"torch, {name}, {len(cells)} models", "seconds": seconds, "n_samples": n_samples}
+        save(cell, recipe, W, b, losses[:, k], record, folder / f"{cell.name}.safetensors")
+    if diverged:
+        raise DivergedError("; ".join(diverged))
+
+
+def stacks(cells: Iterable[Cell], batch_size: int) -> Iterator[list[Cell]]:
+    """Split cells into stacks of one n that fit into half of the memory that the device has free."""
+    import torch  # see train_stack
+
+    from scaling.toy.torch_engine import models_that_fit
+
+    memory = torch.cuda.mem_get_info()[0] // 2 if torch.cuda.is_available() else 2**31
+    for _, group in itertools.groupby(sorted(cells, key=lambda cell: (cell.n, -cell.m)), key=lambda cell: cell.n):
+        rest = list(group)
+        while rest:
+            densest = max((cell.p for cell in rest), key=lambda p: float(p.sum()))
+            room = models_that_fit(densest, rest[0].m, batch_size, memory)
+            if room < 1:
+                raise InputError(f"{rest[0].name} does not fit into {memory / 2**30:.1f} GiB of device memory")
+            yield rest[:room]
+            rest = rest[room:]
+
+
+def main() -> None:
+    """Command line: the product of the values given, one file a model."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True, help="models are written below this folder")
+    parser.add_argument(
+        "--engine", choices=("numba", "torch"), default="numba", help="numba: CPU; torch: stacks on CUDA"
+    )
+    parser.add_argument("--training", default="paper", help="name of the recipe, the first part of each model's path")
+    parser.add_argument("--frequency-law", choices=FREQUENCY_LAWS, default="power_law", help="law of p_i")
+    parser.add_argument("--n", type=int, required=True, help="number of features")
+    parser.add_argument("--m", type=int, nargs="+", required=True, help="model dimensions")
+    parser.add_argument(
+        "--gamma", type=float, nargs="+", required=True, help="weight decays; negative pulls norms to 1"
+    )
+    parser.add_argument("--alpha", type=float, nargs="+", default=[None], help="data exponents of the power law")
+    parser.add_argument("--activation-density", type=float, nargs="+", default=[1.0], help="E = sum of p_i")
+    parser.add_argument("--learning-rate-factor", type=float, nargs="+", default=[1.0], help="times the recipe's rates")
+    parser.add_argument("--seed", type=int, nargs="+", default=[0], help="seeds")
+    parser.add_argument("--samples", type=int, default=HELD_OUT_SAMPLES, help="held-out samples")
+    for field in dataclasses.fields(Recipe):
+        kind = int if isinstance(field.default, int) else float
+        parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default, help="of the recipe")
+    arguments = parser.parse_args()
+    recipe = Recipe(**{field.name: getattr(arguments, field.name) for field in dataclasses.fields(Recipe)})
+    if arguments.samples < 2:
+        raise InputError(f"samples = {arguments.samples}: a standard error needs at least 2")
+    axes = ("m", "gamma", "alpha", "activation_density", "learning_rate_factor", "seed")
+    cells = [
+        Cell(
+            training=arguments.training,
+            frequency_law=arguments.frequency_law,
+            n=arguments.n,
+            **dict(zip(axes, point, strict=True)),
+        )
+        for point in itertools.product(*(getattr(arguments, name) for name in axes))
+    ]
+    # Numba calls SciPy's BLAS: loaded now, so that the limit reaches it.
+    importlib.import_module("scipy.linalg.cython_blas")
+    with threadpool_limits(1 if arguments.engine == "numba" else None):
+        if arguments.engine == "numba":
+            for cell in cells:
+                train_one(cell, recipe, arguments.samples, arguments.folder / f"{cell.name}.safetensors")
+        else:
+            for stack in stacks(cells, recipe.batch_size):
+                train_stack(stack, recipe, arguments.samples, arguments.folder)
+
+
+if __name__ == "__main__":
+    run(main)
