@@ -21,7 +21,7 @@ WIDTH, GAP, NAME = 13.0, 0.25, 0.25  # inches: the sheet, the space between pict
 DPI = 120
 
 
-def rows_of(shapes: Sequence[float], most: float = 4.9) -> list[list[int]]:
+def rows_of(shapes: Sequence[float], most: float = 5.3) -> list[list[int]]:
     """Pictures in their order, row by row: a row is full when its widths, at equal height, pass `most` heights."""
     rows: list[list[int]] = [[]]
     filled = 0.0

@@ -1,6 +1,6 @@
 """The toy study's tables as the figures need them: who is drawn, means over seeds, points read off the paper."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -23,11 +23,15 @@ def regime(mean_phi_half: float) -> str:
 
 
 class Study:
-    """The tables of one run, read when first asked for; `paths` maps table names to files, `published` is a folder."""
+    """The tables of one run, read when first asked for.
 
-    def __init__(self, paths: Mapping[str, Path | None], published: Path | None = None) -> None:
+    `paths` maps table names to files; `read_off` are the CSV files of points read off the paper, or their folder.
+    """
+
+    def __init__(self, paths: Mapping[str, Path | None], read_off: Iterable[Path] = ()) -> None:
         self.paths = paths
-        self.folder = published
+        files = [file for path in read_off for file in (sorted(path.glob("*.csv")) if path.is_dir() else [path])]
+        self.read_off = {file.stem: file for file in files}
 
     def read(self, name: str) -> pd.DataFrame:
         """Table `name`; raises InputError when the command was given no file for it."""
@@ -38,10 +42,8 @@ class Study:
         return tables.read(name, path)
 
     def published(self, name: str) -> pd.DataFrame:
-        """Points read off the paper's figure `name`; an empty frame when no folder was given or it has none."""
-        if self.folder is None or not (self.folder / f"{name}.csv").is_file():
-            return pd.DataFrame()
-        return pd.read_csv(self.folder / f"{name}.csv", comment="#")
+        """Points read off the paper's figure `name`; an empty frame when the command was given none."""
+        return pd.read_csv(self.read_off[name], comment="#") if name in self.read_off else pd.DataFrame()
 
     @cached_property
     def models(self) -> pd.DataFrame:

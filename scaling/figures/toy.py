@@ -58,7 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--figure", required=True, help=f"one of {', '.join(FIGURES)}")
     for name in ("models", "curves", "features", "exponents"):
         parser.add_argument(f"--{name}", type=Path, help=f"the table toy_{name}.csv")
-    parser.add_argument("--published", type=Path, help="folder of points read off the paper, drawn in grey")
+    parser.add_argument(
+        "--published",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="points read off the paper, drawn in grey: CSV files or their folder",
+    )
     parser.add_argument("--output", type=Path, nargs="+", required=True, help="files to write, .svg or .png")
     given = parser.parse_args(arguments)
     paths = {f"toy_{name}": getattr(given, name) for name in ("models", "curves", "features", "exponents")}

@@ -53,17 +53,16 @@ def _rsquared_by_law(axes: Axes, study: Study) -> None:
         rows = frame[frame["regime"] == name]
         at = [laws.index(law) + 0.12 for law in rows["frequency_law"]]
         axes.plot(at, rows["rsquared"], marker, color=style.REGIME[name], alpha=0.8, ms=4)
-    axes.set(xlim=(-0.5, 2.5), ylim=(axes.get_ylim()[0] - 0.06, 1.02), ylabel=r"$R^2$")
-    axes.set_xticks(range(3), [law.replace("_", "\n") for law in laws])
+    axes.set(xlim=(-0.6, 2.5), ylim=(axes.get_ylim()[0] - 0.15, 1.02))
+    axes.set_xticks(range(3), [law.replace("_", " ") for law in laws])
     handles = [
         Line2D([], [], linestyle="none", marker=marker, color=style.REGIME[name], label=f"{name} superposition")
         for name, marker in shapes.items()
     ]
     handles.append(Line2D([], [], **{**style.PUBLISHED, "label": "published, n = 10240"}))
-    style.legend_below(axes, handles, columns=1, gap=0.3)
     absent = [law.replace("_", " ") for law in laws if law not in set(frame["frequency_law"])]
-    if absent:
-        style.note(axes, f"not trained: {', '.join(absent)}")
+    title = f"not trained:\n{', '.join(absent)}" if absent else None
+    axes.legend(handles=handles, loc="lower left", title=title, alignment="left", handletextpad=0.2)
 
 
 def fig5_weak(study: Study) -> Figure:

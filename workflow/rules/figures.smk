@@ -1,0 +1,105 @@
+# Pictures of the toy study, each drawn from the tables alone. One rule a figure, so that each has its caption.
+# results/figures/{figure}.svg and .png; the figure's name says its number in the paper.
+
+# figure: (its number in the paper, what it shows)
+TOY_FIGURES = {
+    "fig1_loss": ("Fig. 1b, d", "loss against model dimension"),
+    "fig3_representation": ("Fig. 3a, b", "represented features against weight decay"),
+    "fig4_phase": ("Fig. 4a, b", "exponent and R² over weight decay and data exponent"),
+    "fig5_weak": ("Fig. 5a, b", "weak superposition against its prediction"),
+    "fig6_geometry": ("Fig. 6a-e", "rows of W under strong superposition, and the exponent"),
+    "fig7_density": ("Fig. 7a, b", "activation density"),
+    "final_fig3_norms": ("final version, Fig. 3", "norms and represented ranks"),
+    "final_fig4a_loss_against_represented": (
+        "final version, Fig. 4a",
+        "loss against represented features",
+    ),
+    "final_fig5c_overlap_variance": ("final version, Fig. 5c", "variance of squared overlaps"),
+    "seed_scatter": ("not in the paper", "what scatters between seeds"),
+    "learning_rate_check": ("not in the paper", "other learning rates"),
+    "training_curves": ("not in the paper", "training curves"),
+}
+# on the contact sheet, in this order
+OVERVIEW_FIGURES = [
+    figure for figure in TOY_FIGURES if figure not in ("learning_rate_check", "training_curves")
+]
+
+
+for figure, (number, shows) in TOY_FIGURES.items():
+
+    rule:
+        name:
+            f"draw_{figure}"
+        input:
+            models="results/tables/toy_models.csv",
+            curves="results/tables/toy_curves.csv",
+            features="results/tables/toy_features.csv",
+            exponents="results/tables/toy_exponents.csv",
+            published=expand(
+                "{folder}/{name}.csv",
+                folder=f"{workflow.basedir}/resources/published",
+                name=[
+                    "fig1b_weak_loss",
+                    "fig1d_strong_loss",
+                    "fig4a_r_squared",
+                    "fig6e_model_exponent",
+                    "fig7b_density_scaling",
+                ],
+            ),
+        output:
+            report(
+                f"results/figures/{figure}.svg",
+                caption=f"../report/{figure}.rst",
+                category="Toy model",
+                labels={"figure": number, "shows": shows},
+            ),
+            f"results/figures/{figure}.png",
+        log:
+            f"logs/figures/{figure}.log",
+        threads: 1
+        resources:
+            mem_mb=1000,
+        params:
+            figure=figure,
+            source=source_fingerprint(
+                "figures/toy",
+                "figures/style",
+                "figures/study",
+                "figures/heat_map",
+                "figures/toy_loss",
+                "figures/toy_geometry",
+                "figures/toy_exponents",
+                "figures/toy_checks",
+                "geometry",
+                "theory",
+                "tables",
+            ),
+        message:
+            f"Drawing {figure}"
+        shell:
+            "python -m scaling.figures.toy --figure {params.figure} --models {input.models}"
+            " --curves {input.curves} --features {input.features} --exponents {input.exponents}"
+            " --published {input.published} --output {output} > {log} 2>&1"
+
+
+rule draw_overview:
+    input:
+        expand("results/figures/{figure}.png", figure=OVERVIEW_FIGURES),
+    output:
+        report(
+            "results/figures/overview.png",
+            caption="../report/overview.rst",
+            category="Overview",
+            labels={"figure": "all", "shows": "the main figures on one sheet"},
+        ),
+    log:
+        "logs/figures/overview.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        source=source_fingerprint("figures/overview", "figures/style"),
+    message:
+        "Laying the figures out on one sheet"
+    shell:
+        "python -m scaling.figures.overview --figures {input} --output {output} > {log} 2>&1"
