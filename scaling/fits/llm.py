@@ -28,7 +28,8 @@ POINTS = ["source", "model", "family", "dataset", "m", "loss"]
 def published_losses(path: str) -> pd.DataFrame:
     """The 108 losses of Fig. 8b (27 models, 4 texts) with the columns POINTS, source `published`."""
     frame = published.read(path, ["family", "dataset", "m", "model_name_guess", "loss"])
-    return frame.rename(columns={"model_name_guess": "model"}).assign(source="published")[POINTS]
+    families = frame["family"].str.lower()  # as in llm_overlaps and llm_losses
+    return frame.rename(columns={"model_name_guess": "model"}).assign(source="published", family=families)[POINTS]
 
 
 def group_names(points: pd.DataFrame) -> pd.Series:

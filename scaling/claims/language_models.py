@@ -1,0 +1,138 @@
+"""Claims about language models: overlaps, losses, the Chinchilla law."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from scaling.claims.study import records
+from scaling.claims.verdict import Claim
+from scaling.fits import inputs
+
+
+PUBLISHED_DATA = "published data"
+HOW_TO_MEASURE = "not measured: `snakemake --cores all llm` (reads the heads from the Hub)"
+OVERLAPS = ["family", "m", "mean_square_overlap"]
+
+
+def overlap_exponent(family: pd.Series, m: pd.Series, overlap: pd.Series) -> tuple[float, float, int]:
+    """k of mean squared overlap = c[family] m^-k: slope in logs, its standard error, and the number of models.
+
+    NaN with fewer than two models more than families, or when no family has two widths.
+    """
+    logs = pd.DataFrame({"x": np.log(m.astype(float)), "y": np.log(overlap.astype(float))})
+    centred = logs - logs.groupby(family).transform("mean")
+    x, y = centred["x"], centred["y"]
+    freedom = len(x) - family.nunique() - 1
+    spread = float((x**2).sum())
+    if freedom < 1 or spread < 1e-12:
+        return math.nan, math.nan, len(x)
+    slope = float((x * y).sum()) / spread
+    return -slope, math.sqrt(float(((y - slope * x) ** 2).sum()) / freedom / spread), len(x)
+
+
+def overlaps(measured: pd.DataFrame, published: pd.DataFrame) -> Iterator[Claim]:
+    """Mean squared overlap of the heads' rows falls as 1/m: published points, then measured ones, raw and centred."""
+    common: dict[str, Any] = {
+        "claim": "language models: mean squared overlap falls as 1/m",
+        "where": "Fig. 8a",
+        "published": 1.0,
+    }
+    name = "exponent of the mean squared overlap, a factor a family"
+    k, error, n = overlap_exponent(published["family"], published["m"], published["mean_square_overlap"])
+    yield Claim(**common, quantity=name, ours=k, ours_err=error, n=n, source=PUBLISHED_DATA)
+    for source in ("hub", "local"):
+        some = measured[(measured["source"] == source) & measured["mean_sq_overlap"].notna()]
+        for kind, column in (("raw", "mean_sq_overlap"), ("centred", "centred_mean_sq_overlap")):
+            rows = some[some[column].notna() & (some[column] > 0)]
+            quantity = f"{name}, {kind}"
+            if rows.empty:
+                yield Claim(**common, quantity=quantity, source=source, note=HOW_TO_MEASURE)
+                continue
+            k, error, n = overlap_exponent(rows["family"], rows["m"], rows[column])
+            note = f"too few models: {n}" if math.isnan(k) else ""
+            yield Claim(**common, quantity=quantity, source=source, ours=k, ours_err=error, n=n, note=note)
+
+
+def losses(fits: pd.DataFrame) -> Iterator[Claim]:
+    """The loss falls as m^-0.91, and the authors' error of that exponent by their own formula."""
+    common: dict[str, Any] = {
+        "claim": "language models: loss falls as a power of m near 1",
+        "where": "Fig. 8b",
+        "quantity": "alpha_m of L = C/m^alpha_m + L0[family, data set]",
+        "published": 0.91,
+        "published_err": 0.04,
+    }
+    power = fits[fits["form"] == "power"]
+    whole = power[power["subset"] == "all"]
+    for source in ["published", *sorted(set(whole["source"]) - {"published"})]:
+        name = PUBLISHED_DATA if source == "published" else source
+        rows = whole[whole["source"] == source]
+        if rows.empty:
+            yield Claim(**common, source=name, note="no fit: `snakemake --cores all fits`")
+            continue
+        row = next(records(rows))
+        without = power[(power["source"] == source) & power["subset"].str.startswith("without")]["exponent"]
+        by_model = row.exponent_stderr if math.isnan(row.exponent_stderr_cluster) else row.exponent_stderr_cluster
+        note = f"error by model; independent residuals {row.exponent_stderr:.3f}; alpha_m = 1 has p = "
+        note += f"{row.pvalue_exponent_one:.2f}"
+        if len(without):
+            note += f"; without one family {without.min():.2f} to {without.max():.2f}"
+        if row.status != inputs.CONVERGED:
+            note = f"{row.status}: {row.note}"
+        yield Claim(**common, ours=row.exponent, ours_err=by_model, n=row.n_points, source=name, note=note)
+        if source == "published":
+            yield Claim(
+                claim="the published error of alpha_m",
+                where="Fig. 8b",
+                quantity="error of alpha_m by the authors' formula, 0.04 when rounded",
+                published=0.03599,
+                ours=row.exponent_stderr_authors,
+                n=row.n_points,
+                source=name,
+                note="it takes C and every L0 as known and enters one point with L < L0 as log 0 = 0",
+            )
+
+
+def chinchilla(widths: pd.DataFrame, fits: pd.DataFrame) -> Iterator[Claim]:
+    """N ~ m^2.52, alpha_N = 0.35, and their product alpha_m = 0.88: Huber's fit without the five highest losses."""
+    common: dict[str, Any] = {"where": "section on language models", "source": PUBLISHED_DATA}
+    k = widths[widths["subset"] == "all"]
+    row = None if k.empty else next(records(k))
+    yield Claim(
+        **common,
+        claim="parameters grow as m^2.52",
+        quantity="k of N ~ m^k, Table A9 of Hoffmann et al.",
+        published=2.52,
+        published_err=0.03,
+        ours=math.nan if row is None else row.exponent,
+        ours_err=math.nan if row is None else row.exponent_stderr,
+        n=0 if row is None else row.n_points,
+        note="no fit: `snakemake --cores all fits`" if row is None else "",
+    )
+    huber = fits[fits["estimator"] == "huber"].sort_values("n_excluded", ascending=False)
+    law = None if huber.empty else next(records(huber))
+    others = fits["alpha"].dropna()
+    note = "no fit: `snakemake --cores all fits`" if law is None else ""
+    if law is not None and law.status != inputs.CONVERGED:
+        note = f"{law.status}: {law.note}"
+    elif law is not None:
+        note = f"Huber, {law.n_excluded} points excluded, error by model size"
+        note += f"; other estimators and exclusions give alpha_N {others.min():.3f} to {others.max():.3f}"
+    for claim, quantity, value, error, name in (
+        ("Chinchilla: alpha_N = 0.35", "alpha_N of L = E + A/N^alpha_N + B/D^beta", 0.35, 0.02, "alpha"),
+        ("Chinchilla: alpha_m = 0.88", "alpha_m = k alpha_N", 0.88, 0.06, "alpha_m"),
+    ):
+        yield Claim(
+            **common,
+            claim=claim,
+            quantity=quantity,
+            published=value,
+            published_err=error,
+            ours=math.nan if law is None else getattr(law, name),
+            ours_err=math.nan if law is None else getattr(law, f"{name}_stderr_cluster"),
+            n=0 if law is None else law.n_points,
+            note=note,
+        )

@@ -1,0 +1,102 @@
+"""The toy study's tables as claims use them: the paper's learning rate only, each model and each curve once."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from scaling import tables
+from scaling.fits import published
+
+
+HOW_TO_TRAIN = "no such models: `snakemake --cores all toy`"
+HOW_TO_TRAIN_PAPER = "not in the default study: `snakemake --cores all --configfile config.yaml config/paper.yaml`"
+STRONG_GAMMA = -0.33  # at or below this weight decay a curve is meant to be in strong superposition (Fig. 6e)
+LARGE = 10_000  # the paper's large study has n = 10240
+SETTING = ["frequency_law", "n", "gamma", "alpha", "activation_density"]
+
+
+def read_if_there(name: str, path: Path | str | None) -> pd.DataFrame:
+    """Table `name`, or an empty frame with its columns when no file is there."""
+    if path is None or not Path(path).is_file():
+        return pd.DataFrame(columns=list(tables.dictionary()[name]["columns"]))
+    return tables.read(name, path)
+
+
+def records(frame: pd.DataFrame) -> Iterator[Any]:
+    """The rows one by one, their columns as attributes."""
+    return iter(frame.itertuples())
+
+
+def standard_error(values: pd.Series) -> float:
+    """Standard deviation over the square root of the count; NaN for fewer than two values."""
+    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToyStudy:
+    """Tables of one run (empty where they were not made), the folder of published points, and the run's name."""
+
+    models: pd.DataFrame
+    exponents: pd.DataFrame
+    starts: pd.DataFrame
+    features: pd.DataFrame
+    resources: Path
+    name: str = field(default="default")
+
+    @classmethod
+    def read(
+        cls,
+        *,
+        models: Path | None,
+        exponents: Path | None,
+        starts: Path | None,
+        features: Path | None,
+        resources: Path,
+        name: str,
+    ) -> "ToyStudy":
+        """Read what is there. Rows with another learning rate than the recipe's are left out of every claim."""
+        rows = read_if_there("toy_models", models)
+        curves = read_if_there("toy_exponents", exponents)
+        windows = read_if_there("toy_exponent_starts", starts)
+        curves = curves[curves["learning_rate_factor"] == 1].sort_values("n_points", ascending=False, kind="stable")
+        windows = windows[windows["learning_rate_factor"] == 1]
+        return cls(
+            models=rows[rows["learning_rate_factor"] == 1].drop_duplicates("model"),
+            exponents=curves.drop_duplicates(SETTING).sort_values(SETTING, kind="stable"),
+            starts=windows.drop_duplicates([*SETTING, "quantity", "start_index"]),
+            features=read_if_there("toy_features", features),
+            resources=resources,
+            name=name,
+        )
+
+    def published(self, figure: str, columns: list[str]) -> pd.DataFrame:
+        """Points read off a figure of the paper."""
+        return published.read(self.resources / f"{figure}.csv", columns)
+
+    @property
+    def sweep_curves(self) -> pd.DataFrame:
+        """Curves of the decay sweep: power-law frequencies, E = 1."""
+        return sweep(self.exponents)
+
+    @property
+    def strong_models(self) -> pd.DataFrame:
+        """Models of the decay sweep at or below STRONG_GAMMA."""
+        rows = sweep(self.models)
+        return rows[rows["gamma"] <= STRONG_GAMMA]
+
+    @property
+    def weak_models(self) -> pd.DataFrame:
+        """Models of the decay sweep with gamma > 0 that represent less than half of the features."""
+        rows = sweep(self.models)
+        return rows[(rows["gamma"] > 0) & (rows["phi_half"] < 0.5)]
+
+
+def sweep(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows with power-law frequencies, E = 1 and n below the large study's."""
+    near_one = np.abs(frame["activation_density"].astype(float) - 1) < 0.02
+    return frame[(frame["frequency_law"] == "power_law") & near_one & (frame["n"] < LARGE)]
