@@ -1,5 +1,6 @@
 """What is trained: the cells of the config's experiments, grids of widths, decays, exponents, densities and seeds."""
 
+import dataclasses
 import itertools
 import math
 import zlib
@@ -41,7 +42,7 @@ class Cell:
             raise InputError(
                 f"alpha = {self.alpha}: the {self.frequency_law} law has no data exponent; leave alpha out"
             )
-        self.p  # noqa: B018 - refuses what has no frequencies before anything runs
+        frequencies(self.frequency_law, self.n, self.alpha, self.activation_density)  # refuses p_i > 1 and the like
 
     @property
     def p(self) -> np.ndarray:
@@ -78,13 +79,24 @@ def axis(value: Any, largest: float = math.nan) -> list[Any]:
     return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
 
 
+GRID_DEFAULTS = {
+    "n": 1000,
+    "frequency_law": "power_law",
+    "alpha": 1,
+    "activation_density": 1,
+    "learning_rate_factor": 1,
+    "seeds": 1,
+}
+
+
 def grid_cells(grid: Mapping[str, Any]) -> list[Cell]:
     """The cells of one grid: the product of its axes, seeds innermost. Raises InputError for an empty axis."""
+    grid = {**GRID_DEFAULTS, **grid}
     cells = []
     for law in axis(grid["frequency_law"]):
         alphas = axis(grid["alpha"]) if law == "power_law" else [None]
         for alpha in alphas:
-            largest = 1 / float(frequencies(law, grid["n"], alpha, 1e-9).max() / 1e-9)
+            largest = 1e-9 / float(frequencies(law, grid["n"], alpha, 1e-9).max())
             axes = {
                 "activation_density": axis(grid["activation_density"], largest),
                 "gamma": axis(grid["gamma"]),
@@ -134,3 +146,36 @@ def experiments(toy: Mapping[str, Any]) -> dict[str, list[Cell]]:
 def distinct_cells(toy: Mapping[str, Any]) -> dict[str, Cell]:
     """Every cell of the study by name, each once, however many experiments ask for it."""
     return {cell.name: cell for cells in experiments(toy).values() for cell in cells}
+
+
+AXES = ("m", "gamma", "alpha", "activation_density", "learning_rate_factor", "seed")
+
+
+def stacks(toy: Mapping[str, Any]) -> dict[str, list[Cell]]:
+    """Cells that one job of the torch engine trains: a grid at one law, alpha and density; no cell stands in two."""
+    found: dict[str, list[Cell]] = {}
+    for cell in distinct_cells(toy).values():
+        alpha = "" if cell.alpha is None else f"_alpha{cell.alpha:.6g}"
+        name = f"{cell.training}_{cell.frequency_law}_n{cell.n}{alpha}_E{cell.activation_density:.6g}"
+        found.setdefault(name, []).append(cell)
+    return found
+
+
+def training_arguments(cells: Sequence[Cell], toy: Mapping[str, Any]) -> list[str]:
+    """Arguments of `python -m scaling.toy.training` that train just these cells, which share training, law and n."""
+    first = cells[0]
+    axes = {name: list(dict.fromkeys(getattr(cell, name) for cell in cells)) for name in AXES}
+    product = [
+        dataclasses.replace(first, **dict(zip(AXES, point, strict=True))).name
+        for point in itertools.product(*axes.values())
+    ]
+    names = {cell.name for cell in cells}
+    arguments = ["--training", first.training, "--frequency-law", first.frequency_law, "--n", str(first.n)]
+    for name, points in axes.items():
+        if points != [None]:
+            arguments += [f"--{name.replace('_', '-')}", *(f"{point!r}" for point in points)]
+    arguments += ["--samples", str(toy["held_out_samples"])]
+    for key, value in toy["trainings"][first.training].items():
+        arguments += [f"--{key.replace('_', '-')}", f"{value!r}"]
+    elsewhere = [name for name in product if name not in names]
+    return arguments + (["--except", *elsewhere] if elsewhere else [])

@@ -28,7 +28,7 @@ from scaling.toy.evaluation import held_out_loss, measures
 from scaling.toy.features import FREQUENCY_LAWS
 from scaling.toy.numba_engine import NumbaEngine
 from scaling.toy.recipe import Recipe, initial_state
-from scaling.toy.study import Cell
+from scaling.toy.study import AXES, Cell
 
 
 CURVE_POINTS = 200  # of the kept loss curve
@@ -161,7 +161,7 @@ def train_stack(cells: list[Cell], recipe: Recipe, n_samples: int, folder: Path)
         raise DivergedError("; ".join(diverged))
 
 
-def stacks(cells: Iterable[Cell], batch_size: int) -> Iterator[list[Cell]]:
+def stacks_that_fit(cells: Iterable[Cell], batch_size: int) -> Iterator[list[Cell]]:
     """Split cells into stacks of one n that fit into half of the memory that the device has free."""
     import torch  # see train_stack
 
@@ -198,6 +198,7 @@ def main() -> None:
     parser.add_argument("--learning-rate-factor", type=float, nargs="+", default=[1.0], help="times the recipe's rates")
     parser.add_argument("--seed", type=int, nargs="+", default=[0], help="seeds")
     parser.add_argument("--samples", type=int, default=HELD_OUT_SAMPLES, help="held-out samples")
+    parser.add_argument("--except", nargs="+", default=[], dest="elsewhere", help="names of models to leave out")
     for field in dataclasses.fields(Recipe):
         kind = int if isinstance(field.default, int) else float
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default, help="of the recipe")
@@ -205,16 +206,16 @@ def main() -> None:
     recipe = Recipe(**{field.name: getattr(arguments, field.name) for field in dataclasses.fields(Recipe)})
     if arguments.samples < 2:
         raise InputError(f"samples = {arguments.samples}: a standard error needs at least 2")
-    axes = ("m", "gamma", "alpha", "activation_density", "learning_rate_factor", "seed")
     cells = [
         Cell(
             training=arguments.training,
             frequency_law=arguments.frequency_law,
             n=arguments.n,
-            **dict(zip(axes, point, strict=True)),
+            **dict(zip(AXES, point, strict=True)),
         )
-        for point in itertools.product(*(getattr(arguments, name) for name in axes))
+        for point in itertools.product(*(getattr(arguments, name) for name in AXES))
     ]
+    cells = [cell for cell in cells if cell.name not in arguments.elsewhere]
     # Numba calls SciPy's BLAS: loaded now, so that the limit reaches it.
     importlib.import_module("scipy.linalg.cython_blas")
     with threadpool_limits(1 if arguments.engine == "numba" else None):
@@ -222,7 +223,7 @@ def main() -> None:
             for cell in cells:
                 train_one(cell, recipe, arguments.samples, arguments.folder / f"{cell.name}.safetensors")
         else:
-            for stack in stacks(cells, recipe.batch_size):
+            for stack in stacks_that_fit(cells, recipe.batch_size):
                 train_stack(stack, recipe, arguments.samples, arguments.folder)
 
 

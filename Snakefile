@@ -1,0 +1,37 @@
+# Superposition scaling, reproduced. `snakemake --cores all` runs the study that config.yaml describes;
+# toy, llm, fits and figures name its parts, and -n shows the plan.
+#
+# results/toy/models/{training}/{frequency_law}_n{n}[_alpha{alpha}]_E{E}/gamma{gamma}[_lr{factor}]/m{m}_seed{seed}.safetensors
+# results/tables/{table}.csv           what people read; columns in the README's data dictionary
+# results/figures/{figure}.svg, .png   drawn from the tables alone
+# logs/{step}/...                      one log a job, at the path of its result
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+configfile: "config.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+
+
+config = checked_config(config)
+
+
+include: "workflow/rules/toy.smk"
+# include: fits
+# include: llm
+# include: fig
+
+
+rule all:
+    default_target: True
+    input:
+        rules.toy.input,
+        # llm
+        # fits
+        # figs

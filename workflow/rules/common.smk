@@ -1,0 +1,55 @@
+# The only functions outside the package: they read the config and name targets, and hold no science.
+import hashlib
+import json
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import yaml
+
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, str(workflow.basedir))
+# Jobs use the interpreter and the package of this workflow, activated or not, installed or not.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(workflow.basedir), os.environ.get("PYTHONPATH", "")])
+)
+
+from scaling.command import InputError
+from scaling.config import check, with_defaults
+from scaling.toy.study import distinct_cells, stacks, training_arguments
+
+
+def checked_config(config):
+    """The config with every default, or one line that says which key, which value and what is allowed."""
+    schemas = {
+        file.name.removesuffix(".schema.yaml"): yaml.safe_load(file.read_text())
+        for file in sorted(Path(workflow.basedir, "workflow", "schemas").glob("*.schema.yaml"))
+    }
+    sections = {name: {"type": "object", "default": {}} for name in schemas}
+    try:
+        check(config, {"additionalProperties": False, "properties": sections})
+        config = {name: config.get(name, {}) for name in schemas}
+        for name, schema in schemas.items():
+            check(config[name], schema, f"config: {name}")
+            config[name] = with_defaults(config[name], schema)
+        distinct_cells(config["toy"])
+        return config
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def source_fingerprint(*modules):
+    """Fingerprint of modules of the package: Snakemake tracks no imports, so rules carry this as a parameter."""
+    fingerprint = hashlib.sha256()
+    for module in modules:
+        fingerprint.update(Path(workflow.basedir, "scaling", f"{module}.py").read_bytes())
+    return fingerprint.hexdigest()[:16]
+
+
+def get_training_arguments(wildcards):
+    """Command-line arguments that train the model of that name."""
+    return shlex.join(training_arguments([TOY_CELLS[wildcards.model]], config["toy"]))

@@ -1,0 +1,94 @@
+# Toy models: train each cell once, then gather their records. The engine of the config says how: numba trains one
+# model a job on one thread, torch the models of a grid at one law, exponent and density as one stack.
+
+TOY_CELLS = distinct_cells(config["toy"])
+TOY_TABLES = ["toy_models", "toy_curves", "toy_features"]
+
+
+rule toy:
+    input:
+        expand("results/tables/{table}.csv", table=TOY_TABLES),
+
+
+if config["toy"]["engine"] == "numba":
+
+    rule train_model:
+        output:
+            "results/toy/models/{model}.safetensors",
+        log:
+            "logs/toy/models/{model}.log",
+        benchmark:
+            "logs/toy/models/{model}.benchmark.tsv"
+        wildcard_constraints:
+            model="|".join(map(re.escape, TOY_CELLS)),
+        threads: 1
+        resources:
+            mem_mb=1000,
+        params:
+            arguments=get_training_arguments,
+            source=source_fingerprint(
+                "toy/training",
+                "toy/evaluation",
+                "toy/features",
+                "toy/gram_step",
+                "toy/numba_engine",
+                "toy/recipe",
+                "geometry",
+                "theory",
+            ),
+        message:
+            "Training {wildcards.model}"
+        shell:
+            "python -m scaling.toy.training {params.arguments} --folder results/toy/models > {log} 2>&1"
+
+else:
+
+    for stack, cells in stacks(config["toy"]).items():
+
+        rule:
+            name:
+                f"train_{stack}"
+            output:
+                [f"results/toy/models/{cell.name}.safetensors" for cell in cells],
+            log:
+                f"logs/toy/stacks/{stack}.log",
+            threads: 1
+            resources:
+                gpu=1,
+                mem_mb=8000,
+            params:
+                arguments=shlex.join(training_arguments(cells, config["toy"])),
+                source=source_fingerprint(
+                    "toy/training",
+                    "toy/evaluation",
+                    "toy/features",
+                    "toy/torch_engine",
+                    "toy/recipe",
+                    "geometry",
+                    "theory",
+                ),
+            message:
+                f"Training the stack {stack}"
+            shell:
+                "python -m scaling.toy.training --engine torch {params.arguments}"
+                " --folder results/toy/models > {log} 2>&1"
+
+
+rule collect_models:
+    input:
+        expand("results/toy/models/{model}.safetensors", model=TOY_CELLS),
+    output:
+        expand("results/tables/{table}.csv", table=TOY_TABLES),
+    log:
+        "logs/toy/collect_models.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        study=json.dumps(config["toy"]),
+        source=source_fingerprint("toy/collect", "toy/study", "geometry", "tables"),
+    message:
+        "Gathering the trained models into tables"
+    shell:
+        "python -m scaling.toy.collect --study {params.study:q} --folder results/toy/models"
+        " --output results/tables > {log} 2>&1"
