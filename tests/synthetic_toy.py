@@ -114,9 +114,9 @@ def study(
         packing = (frame["loss"] - frame["loss_unrepresented"]).groupby(frame["m"]).mean()
         exponent, error, amplitude, rsquared = slope(mean.index.to_numpy(float), mean.to_numpy())
         exponents.append({
-            "experiment": experiment, "frequency_law": law, "gamma": gamma, "alpha": alpha, "activation_density": E,
-            "learning_rate_factor": factor, "exponent": exponent, "exponent_stderr": error, "amplitude": amplitude,
-            "rsquared": rsquared, "exponent_represented": slope(packing.index.to_numpy(float), packing.to_numpy())[0],
+            "experiment": experiment, "frequency_law": law, "n": size, "gamma": gamma, "alpha": alpha,
+            "activation_density": E, "learning_rate_factor": factor, "exponent": exponent,
+            "exponent_stderr": error, "amplitude": amplitude, "rsquared": rsquared, "exponent_represented": slope(packing.index.to_numpy(float), packing.to_numpy())[0],
             "exponent_represented_stderr": error, "n_points": len(mean), "n_seeds": seeds, "m_min": min(widths),
             "m_max": max(widths), "mean_phi_half": frame["phi_half"].mean(), "status": "converged",
         })  # fmt: skip

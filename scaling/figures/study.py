@@ -65,12 +65,9 @@ class Study:
 
     @cached_property
     def exponents(self) -> pd.DataFrame:
-        """Every curve once (that with most points), with its regime and the n of its experiment."""
+        """Every curve once, from the experiment that gives it most points, with its regime."""
         frame = rounded(self.read("toy_exponents"))
-        n = self.read("toy_models").groupby("experiment")["n"].first()
-        frame = frame.assign(
-            n=frame["experiment"].map(n).astype("Int64"), regime=[regime(value) for value in frame["mean_phi_half"]]
-        )
+        frame = frame.assign(regime=[regime(value) for value in frame["mean_phi_half"]])
         frame = frame.sort_values(["n_points", "n_seeds"], ascending=False, kind="stable")
         return frame.drop_duplicates(CURVE).sort_values(CURVE, kind="stable").reset_index(drop=True)
 
@@ -84,6 +81,18 @@ class Study:
         """Exponents of the curves of `sweep`."""
         frame = self.exponents
         return frame.merge(self.sweep[CURVE].drop_duplicates(), on=CURVE, how="inner")
+
+    def varying(self, column: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Models and exponents of the experiments in which a curve was trained at several values of `column`.
+
+        Each at the widths and seeds of its own experiment, so that the values compare.
+        """
+        models = rounded(self.read("toy_models"))
+        same = ["experiment", *(key for key in CURVE if key != column)]
+        models = models[models.groupby(same, dropna=False)[column].transform("nunique") > 1]
+        curves = models[["experiment", *CURVE]].drop_duplicates()
+        exponents = rounded(self.read("toy_exponents")).merge(curves, on=["experiment", *CURVE], how="inner")
+        return models.drop_duplicates("model"), exponents.drop_duplicates(CURVE).dropna(subset=["exponent"])
 
     def part(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The rows of `frame` that belong to the decay sweep."""

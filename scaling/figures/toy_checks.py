@@ -54,10 +54,7 @@ def _training_lines(axes: Axes, study: Study, models: pd.DataFrame) -> None:
 def learning_rate_check(study: Study) -> Figure:
     """The exponent at other learning rates: loss against m, and alpha_m with its standard error against the factor."""
     figure, (left, right) = style.panels(1, 2, height=2.7, titles=["loss", "exponent"])
-    models = study.models
-    checked = models.groupby([key for key in CURVE if key != "learning_rate_factor"], dropna=False)
-    models = models[checked["learning_rate_factor"].transform("nunique") > 1]
-    exponents = study.exponents.merge(models[CURVE].drop_duplicates(), on=CURVE).dropna(subset=["exponent"])
+    models, exponents = study.varying("learning_rate_factor")
     if models.empty:
         for panel in (left, right):
             style.missing(panel, "no curve was trained at two learning rates")

@@ -159,11 +159,11 @@ def fig7_density(study: Study) -> Figure:
     """
     figure, (left, right) = style.panels(1, 2, height=2.9, titles=["exponent", "loss"])
     published = study.published("fig7b_density_scaling")
-    frame = study.exponents
-    frame = frame[(frame["frequency_law"] == "power_law") & (frame["learning_rate_factor"] == 1)]
-    swept = frame.groupby(["n", "gamma", "alpha"])["activation_density"].transform("nunique") > 1
-    frame = frame[swept].dropna(subset=["exponent"])
-    frame = frame[frame["alpha"] == nearest(frame["alpha"], 1)] if len(frame) else frame
+    models, frame = study.varying("activation_density")
+    models = models[models["alpha"].notna()]
+    if len(models):
+        models = models[models["alpha"] == nearest(models["alpha"], 1)]
+        frame = frame[frame["alpha"] == nearest(models["alpha"], 1)]
     if not published.empty:
         lines = published.drop_duplicates("activation_density")
         left.plot(lines["activation_density"], lines["line_exponent"], label="published", **style.PUBLISHED)
@@ -177,23 +177,13 @@ def fig7_density(study: Study) -> Figure:
     left.set(xlabel="activation density $E$", ylabel=r"model exponent $\alpha_m$")
     left.set_ylim(0, 1.2 * left.get_ylim()[1])
     style.legend(left, loc="lower left", ncols=2)
-    models = _density_models(study, frame)
-    _loss_by_density(right, models, published)
-    if frame.empty:
+    if len(models):
+        models = models[models["gamma"] == fullest(models, "gamma", "activation_density", PUBLISHED_DENSITY_GAMMA)]
+    else:
         style.note(left, "ours: fewer than two activation densities", "upper left")
+    _loss_by_density(right, models, published)
     style.foot(figure, described(models) + " Bars on exponents: standard error of the slope.")
     return figure
-
-
-def _density_models(study: Study, exponents: pd.DataFrame) -> pd.DataFrame:
-    """Models of the density sweep at the gamma nearest to the published one."""
-    if exponents.empty:
-        return study.models.iloc[:0]
-    gamma = fullest(exponents[exponents["gamma"] < 0] if (exponents["gamma"] < 0).any() else exponents, "gamma",
-                    "activation_density", PUBLISHED_DENSITY_GAMMA)  # fmt: skip
-    curves = exponents[exponents["gamma"] == gamma]
-    keys = ["frequency_law", "n", "gamma", "alpha", "activation_density", "learning_rate_factor"]
-    return study.models.merge(curves[keys].drop_duplicates(), on=keys, how="inner")
 
 
 def _loss_by_density(axes: Axes, models: pd.DataFrame, published: pd.DataFrame) -> None:

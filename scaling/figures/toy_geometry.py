@@ -35,7 +35,9 @@ def fig3_representation(study: Study) -> Figure:
         return figure
     alpha = fullest(models, "alpha", "gamma", near=1)
     part = models[models["alpha"] == alpha]
-    widths = thinned(part["m"], 6)
+    gammas_of = part.groupby("m")["gamma"].nunique()
+    widths = thinned(list(gammas_of.index[gammas_of == gammas_of.max()]), 6)
+    part = part[part["m"].isin(widths)]
     for m in widths:
         rows = over_seeds(part[part["m"] == m], "phi_half", ["gamma"])
         colour = style.width_colour(m, widths)
@@ -100,11 +102,13 @@ def final_fig3_norms(study: Study) -> Figure:
 
 
 def chosen_curve(study: Study, name: str) -> pd.DataFrame:
-    """Features of one curve of the decay sweep in a regime, first seed: alpha nearest 1, then the usual gamma."""
+    """Features of one curve of the decay sweep in a regime: most widths, alpha nearest 1, then the usual gamma."""
     rows = study.features.merge(study.sweep[["model"]], on="model", how="inner")
     rows = rows[(rows["regime"] == name) & rows["alpha"].notna()]
     if rows.empty:
         return rows
+    widths = rows.groupby(["gamma", "alpha"])["m"].transform("nunique")
+    rows = rows[widths == widths.max()]
     rows = rows[rows["alpha"] == nearest(rows["alpha"], 1)]
     rows = rows[rows["gamma"] == nearest(rows["gamma"], USUAL_GAMMA[name])]
     return rows.drop_duplicates(["m", "feature"])
