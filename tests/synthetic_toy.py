@@ -115,10 +115,11 @@ def study(
         exponent, error, amplitude, rsquared = slope(mean.index.to_numpy(float), mean.to_numpy())
         exponents.append({
             "experiment": experiment, "frequency_law": law, "n": size, "gamma": gamma, "alpha": alpha,
-            "activation_density": E, "learning_rate_factor": factor, "exponent": exponent,
-            "exponent_stderr": error, "amplitude": amplitude, "rsquared": rsquared, "exponent_represented": slope(packing.index.to_numpy(float), packing.to_numpy())[0],
-            "exponent_represented_stderr": error, "n_points": len(mean), "n_seeds": seeds, "m_min": min(widths),
-            "m_max": max(widths), "mean_phi_half": frame["phi_half"].mean(), "status": "converged",
+            "activation_density": E, "learning_rate_factor": factor, "n_points": len(mean), "n_seeds": seeds,
+            "exponent": exponent, "exponent_stderr": error, "amplitude": amplitude, "rsquared": rsquared,
+            "exponent_represented": slope(packing.index.to_numpy(float), packing.to_numpy())[0],
+            "exponent_represented_stderr": error, "m_min": min(widths), "m_max": max(widths),
+            "mean_phi_half": frame["phi_half"].mean(), "status": "converged",
         })  # fmt: skip
     contents: dict[str, pd.DataFrame] = {
         "toy_models": filled("toy_models", models),

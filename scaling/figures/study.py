@@ -9,9 +9,11 @@ import pandas as pd
 
 from scaling import tables
 from scaling.command import InputError
+from scaling.figures.style import number
 
 
 CURVE = ["frequency_law", "n", "gamma", "alpha", "activation_density", "learning_rate_factor"]
+SYMBOLS = {"γ": "gamma", "α": "alpha", "E": "activation_density"}
 STRONG, WEAK = 3 / 4, 1 / 2  # mean phi_half of a curve above, or below, which we speak of strong or weak superposition
 
 
@@ -173,6 +175,7 @@ def described(models: pd.DataFrame, bars: str = "loss") -> str:
     parts = [
         f"n = {span(models['n'])} features",
         f"m = {span(models['m'])}",
+        *(f"{symbol} = {listed(models[key])}" for symbol, key in SYMBOLS.items() if models[key].notna().any()),
         f"{span(models['steps'])} steps",
         f"{span(seeds)} {'seed' if seeds.max() == 1 else 'seeds'}",
     ]
@@ -182,6 +185,14 @@ def described(models: pd.DataFrame, bars: str = "loss") -> str:
         words += [alone[bars] + (" where S = 1" if words else "")] if seeds.min() == 1 else []
         parts.append(f"bars: {', '.join(words)}" if words != ["none"] else "one seed: no bars")
     return "; ".join(parts) + "."
+
+
+def listed(values: pd.Series) -> str:
+    """Up to four different settings one by one, else their ends and their number."""
+    ordered = sorted({float(value) for value in values.dropna()})
+    if len(ordered) > 4:
+        return f"{number(ordered[0])} to {number(ordered[-1])} ({len(ordered)} values)"
+    return ", ".join(number(value) for value in ordered)
 
 
 def span(values: pd.Series) -> str:

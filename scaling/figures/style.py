@@ -239,8 +239,10 @@ def missing(axes: Axes, what: str) -> None:
 
 
 def foot(figure: Figure, text: str) -> None:
-    """Write one small line beneath the figure: what was trained and what the error bars are."""
-    figure.supxlabel(text, x=0.01, ha="left", size=7, color="#777777")
+    """Write small lines beneath the figure: what was trained and what the error bars are."""
+    figure.supxlabel(
+        textwrap.fill(text, width=int(20 * figure.get_figwidth())), x=0.01, ha="left", size=7, color="#777777"
+    )
 
 
 def legend(axes: Axes, **options: Any) -> None:

@@ -154,8 +154,7 @@ def fig6_geometry(study: Study) -> Figure:
         _overlaps(d, models, "mean_sq_overlap", "welch_bound")
         _overlaps(longer, models, "mean_sq_overlap_strong", "welch_bound_strong")
     exponent_against_alpha(e, study)
-    settings = rf" a–d: $\gamma$ = {style.number(models['gamma'].iloc[0])}." if len(models) else ""
-    style.foot(figure, described(models, "mean") + settings + " Bars on exponents: standard error of the slope.")
+    style.foot(figure, described(models, "mean") + " Bars on exponents: standard error of the slope.")
     return figure
 
 
