@@ -143,7 +143,7 @@ def main() -> None:
     """Parse the command line, measure, write the row and the norms."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--model", required=True, help="id on the Hub (owner/name), or a name for --path")
-    parser.add_argument("--family", default="local", help="family, for the table and the figures")
+    parser.add_argument("--family", default="other", help="family, for the table and the figures")
     parser.add_argument("--path", type=Path, help="folder of a local checkpoint, in place of the Hub")
     parser.add_argument("--revision", default="main", help="branch, tag or commit")
     parser.add_argument("--vocabulary", type=int, help="the tokenizer's size: rows from there on are padding")

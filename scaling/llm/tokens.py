@@ -132,8 +132,6 @@ def frequencies(text: Text, rank_min: int, rank_max: int) -> dict[str, object]:
         "n_tokens": len(text.ids),
         "vocabulary": text.vocabulary,
         "n_seen": len(np.unique(text.ids)),
-        "rank_min": rank_min,
-        "rank_max": rank_max,
     }
     if (groups.sum(axis=1) == 0).any() or text.vocabulary < 3:
         return row | {"note": f"text too short: {2 * GROUPS * RUN} tokens of at least 3 kinds are needed"}
@@ -201,6 +199,7 @@ def main() -> None:
     parser.add_argument("--ranks", type=Path, required=True, help="CSV table token_ranks to write")
     arguments = parser.parse_args()
     names = {"tokenizer": arguments.tokenizer, "text": arguments.text}
+    window = {"rank_min": arguments.rank_min, "rank_max": arguments.rank_max}
     source: Folder | Repository | None = Folder(arguments.path) if arguments.path else None
     if source is None and arguments.tokenizer not in ("words", "bytes"):
         source = Repository(arguments.tokenizer, arguments.revision)
@@ -208,7 +207,7 @@ def main() -> None:
         text = encode(arguments.tokenizer, read_text(arguments.text), source, arguments.cache)
         if not len(text.ids):
             raise InputError(f"{arguments.text}: no tokens in this text")
-        row = frequencies(text, arguments.rank_min, arguments.rank_max)
+        row = frequencies(text, **window)
         head = read_norms(arguments.norms) if arguments.norms else (np.zeros(0), np.zeros(0, dtype=bool))
         ranks = rank_table(text, *head)
     except InputError as error:
@@ -217,7 +216,7 @@ def main() -> None:
         logger.info("failed: %s", error)
         row, ranks = {"note": str(error)}, pd.DataFrame()
     for name, frame, path in (
-        ("token_frequencies", pd.DataFrame([names | row]), arguments.frequencies),
+        ("token_frequencies", pd.DataFrame([names | window | row]), arguments.frequencies),
         ("token_ranks", ranks.assign(**names), arguments.ranks),
     ):
         tables.write(name, frame.reindex(columns=list(tables.dictionary()[name]["columns"])), path)

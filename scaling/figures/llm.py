@@ -1,0 +1,180 @@
+"""Pictures of language-model heads from tables: `python -m scaling.figures.llm --figure fig8a_llm_overlaps ...`."""
+
+import argparse
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from scaling import geometry, tables
+from scaling.command import run
+from scaling.figures import style
+
+
+NOT_MEASURED = "no head measured: give models or local checkpoints under llm: models"
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What the figures are drawn from."""
+
+    overlaps: pd.DataFrame
+    norms: pd.DataFrame
+    frequencies: pd.DataFrame
+    ranks: pd.DataFrame
+
+    @property
+    def measured(self) -> pd.DataFrame:
+        """Heads with numbers of our own."""
+        return self.overlaps[self.overlaps["status"] == "measured"]
+
+    def by_family(self) -> Iterator[tuple[str, pd.DataFrame]]:
+        """The measured heads of each family."""
+        for family, models in self.measured.groupby("family", sort=False):
+            yield str(family), models
+
+
+def middle_rank(bins: pd.DataFrame) -> NDArray[np.float64]:
+    """Geometric middle of each bin of ranks."""
+    return np.sqrt(bins["rank_low"].to_numpy(float) * bins["rank_high"].to_numpy(float))
+
+
+def colour(family: str) -> str:
+    """Colour of a family; black for those outside the paper."""
+    return style.FAMILY.get(family, style.FAMILY["local"])
+
+
+def overlaps_against_width(content: Tables) -> Figure:
+    """Mean squared overlap against 1/m: raw beside the published points, and centred; lines 1/m and Welch."""
+    figure, axes = style.panels(1, 2, titles=["mean squared overlap", "mean row removed"], sharex=True, sharey=True)
+    published = content.overlaps[content.overlaps["status"] == "published"]
+    if len(published):
+        x = 1 / published["m"].to_numpy(float)
+        y = published["mean_sq_overlap"].to_numpy(float)
+        axes[0].plot(x, y, label="published", **style.PUBLISHED)
+        scale = float(np.exp(np.mean(np.log(y / x))))
+        ends = np.array([x.min(), x.max()])
+        axes[0].plot(ends, scale * ends, color=style.GREY, linewidth=0.8, zorder=1, label=f"slope 1: {scale:.0f}/m")
+    for axis, column in zip(axes, ("mean_sq_overlap", "centred_mean_sq_overlap"), strict=True):
+        for family, models in content.by_family():
+            axis.plot(
+                1 / models["m"].to_numpy(float), models[column], color=colour(family), label=family, **style.MEASURED
+            )
+        if not len(content.measured):
+            style.missing(axis, NOT_MEASURED)
+    known = content.overlaps.dropna(subset=["m"])
+    widths = np.geomspace(known["m"].min(), known["m"].max(), 100) if len(known) else np.geomspace(32, 1024, 100)
+    for axis in axes:
+        axis.plot(1 / widths, 1 / widths, label="random rows: 1/m", **style.THEORY)
+        if len(content.measured):
+            nu = int((content.measured["n_rows"] - content.measured["n_excluded"]).min())
+            bound = np.array([geometry.welch_bound(nu, round(m)) for m in widths])
+            line = {**style.THEORY, "linestyle": ":"}
+            axis.plot(1 / widths[bound > 0], bound[bound > 0], label=rf"Welch bound, $\nu = {nu}$", **line)
+        style.log_axis(axis, "x")
+        style.log_axis(axis, "y")
+        axis.set_xlabel("1/m")
+        style.legend(axis)
+    axes[0].set_ylabel(r"$\langle (w_i \cdot w_j)^2 \rangle$")
+    return figure
+
+
+def norm_distributions(content: Tables) -> Figure:
+    """Norms over their mean: their distribution, and against the frequency rank of the token."""
+    figure, axes = style.panels(1, 2, titles=["distribution of norms", "norm against frequency rank"])
+    for _, bins in content.norms.groupby("model", sort=False):
+        share = bins["n_rows"] / bins["n_rows"].sum() / (bins["norm_high"] - bins["norm_low"])
+        axes[0].stairs(share, [*bins["norm_low"], bins["norm_high"].iloc[-1]], color=colour(bins["family"].iloc[0]))
+    axes[0].set(xlabel="norm / mean norm", ylabel="density")
+    families = content.measured.set_index("model")["family"]
+    with_head = content.ranks.dropna(subset=["mean_norm"])
+    for (tokenizer, _), bins in with_head.groupby(["tokenizer", "text"], sort=False):
+        mean = np.average(bins["mean_norm"], weights=bins["n_rows"].astype(float))
+        axes[1].plot(middle_rank(bins), bins["mean_norm"] / mean, color=colour(families.get(tokenizer, "local")))
+    axes[1].set(xscale="log", xlabel="rank of the token", ylabel="norm / mean norm")
+    for axis, data in zip(axes, (content.norms, with_head), strict=True):
+        if not len(data):
+            style.missing(axis, NOT_MEASURED)
+    for family in content.measured["family"].unique():
+        axes[0].plot([], [], color=colour(family), label=family)
+    style.legend(axes[0])
+    return figure
+
+
+def excluded_rows(content: Tables) -> Figure:
+    """How many rows of each head were left out, and why."""
+    models = content.measured
+    height = max(2.0, 0.8 + 0.18 * len(models))
+    figure, (axis,) = style.panels(1, 1, height=height, titles=["rows left out"])
+    left = np.zeros(len(models))
+    reasons = {"n_padded": "beyond the tokenizer", "n_zero": "norm zero", "n_duplicate": "copy of another row"}
+    for (column, reason), shade in zip(reasons.items(), (style.SKY, style.BLACK, style.ORANGE), strict=True):
+        count = models[column].to_numpy(float)
+        axis.barh(models["model"], count, left=left, color=shade, label=reason)
+        left += count
+    axis.set_xlabel("rows")
+    axis.invert_yaxis()
+    if not len(models):
+        style.missing(axis, NOT_MEASURED)
+    else:
+        style.legend(axis)
+    return figure
+
+
+def frequency_against_rank(content: Tables) -> Figure:
+    """Share of the text against rank, with the line of the fitted window."""
+    figure, (axis,) = style.panels(1, 1, width=style.ONE_COLUMN)
+    for number, row in enumerate(content.frequencies.to_dict("records")):
+        bins = content.ranks[(content.ranks["tokenizer"] == row["tokenizer"]) & (content.ranks["text"] == row["text"])]
+        rank, share, slope = middle_rank(bins), bins["frequency"].to_numpy(float), row["exponent_window"]
+        name = f"{row['tokenizer']}, {row['text']}"
+        if not pd.isna(row["exponent"]):
+            name += rf": $\alpha$ = {row['exponent']:.2f} $\pm$ {row['exponent_stderr']:.2f}"
+        if len(bins):
+            axis.plot(rank, share, marker=".", ms=3, color=f"C{number}", label=name)
+        if not pd.isna(slope):
+            inside = (rank >= row["rank_min"]) & (rank <= row["rank_max"])
+            level = np.exp(np.mean(np.log(share[inside] * rank[inside] ** slope)))
+            axis.plot(rank[inside], level * rank[inside] ** -slope, **style.THEORY)
+    style.log_axis(axis, "x")
+    style.log_axis(axis, "y")
+    axis.set(xlabel="rank", ylabel="share of the text")
+    if not axis.has_data():
+        style.missing(axis, "no tokens counted: give texts under llm: tokens")
+    style.legend(axis)
+    return figure
+
+
+FIGURES: dict[str, Callable[[Tables], Figure]] = {
+    "fig8a_llm_overlaps": overlaps_against_width,
+    "llm_norms": norm_distributions,
+    "llm_excluded_rows": excluded_rows,
+    "token_frequencies": frequency_against_rank,
+}
+
+
+def main() -> None:
+    """Parse the command line, read the tables, draw one figure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--figure", required=True, choices=FIGURES, help="which figure")
+    parser.add_argument("--overlaps", type=Path, required=True, help="CSV table llm_overlaps")
+    parser.add_argument("--norms", type=Path, required=True, help="CSV table llm_norms")
+    parser.add_argument("--frequencies", type=Path, required=True, help="CSV table token_frequencies")
+    parser.add_argument("--ranks", type=Path, required=True, help="CSV table token_ranks")
+    parser.add_argument("--output", type=Path, nargs="+", required=True, help="pictures to write, .svg or .png")
+    arguments = parser.parse_args()
+    content = Tables(
+        tables.read("llm_overlaps", arguments.overlaps),
+        tables.read("llm_norms", arguments.norms),
+        tables.read("token_frequencies", arguments.frequencies),
+        tables.read("token_ranks", arguments.ranks),
+    )
+    style.save(FIGURES[arguments.figure](content), *arguments.output)
+
+
+if __name__ == "__main__":
+    run(main)

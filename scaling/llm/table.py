@@ -1,0 +1,91 @@
+"""One table of all heads, measured and published: `python -m scaling.llm.table --rows results/llm/heads/*.csv ...`."""
+
+import argparse
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from scaling import geometry, tables
+from scaling.command import InputError, run
+from scaling.llm.join import joined
+from scaling.llm.tokens import read_norms
+
+
+logger = logging.getLogger(__name__)
+
+BIN = 0.05  # width of a bin, in mean norms
+LARGEST = 3.0  # the last bin holds all larger norms
+
+
+def published_rows(path: Path) -> pd.DataFrame:
+    """The points read off Fig. 8a as rows of llm_overlaps, source published; raises InputError for other files."""
+    try:
+        points = pd.read_csv(path, comment="#")
+        frame = pd.DataFrame(
+            {
+                "model": points["model_name_guess"],
+                "family": points["family"].str.lower(),
+                "m": points["m"],
+                "mean_sq_overlap": points["mean_square_overlap"],
+                "random_mean": [geometry.random_sq_overlap_mean(m) for m in points["m"]],
+            }
+        )
+    except (FileNotFoundError, KeyError, pd.errors.ParserError) as error:
+        raise InputError(f"{path}: not the points of Fig. 8a ({error})") from None
+    return frame.assign(source="published", status="published")
+
+
+def all_rows(rows: list[Path], published: Path | None) -> pd.DataFrame:
+    """Table llm_overlaps: measured and failed models in the order given, then the published ones."""
+    measured = joined("llm_overlaps", rows)
+    if not published:
+        return measured
+    together = pd.concat([measured, published_rows(published).astype(object)], ignore_index=True)
+    return together.where(together.notna(), None)
+
+
+def histogram(norms: np.ndarray) -> pd.DataFrame:
+    """Rows in bins of norm over mean norm, [0, LARGEST) in steps of BIN; the last bin holds the rest too."""
+    edges = np.round(np.arange(0, LARGEST + BIN / 2, BIN), 10)
+    relative = np.minimum(norms / norms.mean(), LARGEST)
+    counts, _ = np.histogram(relative, edges)
+    return pd.DataFrame({"norm_low": edges[:-1], "norm_high": edges[1:], "n_rows": counts})
+
+
+def norm_table(rows: list[Path], norms: list[Path]) -> pd.DataFrame:
+    """Table llm_norms of the models that could be measured."""
+    columns = list(tables.dictionary()["llm_norms"]["columns"])
+    parts = [pd.DataFrame(columns=columns)]
+    for row_file, norm_file in zip(rows, norms, strict=True):
+        row = tables.read("llm_overlaps", row_file).iloc[0]
+        if row["status"] == "measured":
+            norm, kept = read_norms(norm_file)
+            parts.append(histogram(norm[kept]).assign(model=row["model"], family=row["family"], m=row["m"])[columns])
+    return pd.concat(parts[1:] or parts, ignore_index=True)
+
+
+def main() -> None:
+    """Parse the command line, put the rows together, say which models failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=Path, nargs="*", default=[], help="row files of scaling.llm.overlaps")
+    parser.add_argument("--norms", type=Path, nargs="*", default=[], help="their norm files, in the same order")
+    parser.add_argument("--published", type=Path, help="the points of Fig. 8a")
+    parser.add_argument("--output", type=Path, required=True, help="CSV table llm_overlaps to write")
+    parser.add_argument("--norm-table", type=Path, required=True, help="CSV table llm_norms to write")
+    arguments = parser.parse_args()
+    if len(arguments.rows) != len(arguments.norms):
+        raise InputError(f"--rows and --norms name {len(arguments.rows)} and {len(arguments.norms)} files, not as many")
+    table = all_rows(arguments.rows, arguments.published)
+    failed = table[table["status"] == "failed"]
+    for model, reason in zip(failed["model"], failed["reason"], strict=True):
+        logger.info("not measured: %s: %s", model, reason)
+    if len(failed):
+        logger.info("%d of %d models failed; the next run tries them again", len(failed), len(arguments.rows))
+    tables.write("llm_norms", norm_table(arguments.rows, arguments.norms), arguments.norm_table)
+    tables.write("llm_overlaps", table, arguments.output)
+
+
+if __name__ == "__main__":
+    run(main)

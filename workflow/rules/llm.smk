@@ -1,0 +1,242 @@
+# Heads of language models, and token frequencies.
+# results/llm/heads/{model}.csv: the row of one model of the catalogue, "/" in its name written "--"; beside it its norms.
+# results/llm/tokens/{tokenizer}/{text}/: one tokenizer and text of the config, their names written alike.
+
+LLM = config["llm"]
+# figure: (its number in the paper, what it shows)
+LLM_FIGURES = {
+    "fig8a_llm_overlaps": ("Fig. 8a", "mean squared overlap of heads against 1/m"),
+    "llm_norms": ("not in the paper", "norms of the rows of heads"),
+    "llm_excluded_rows": ("not in the paper", "rows of heads that were left out"),
+    "token_frequencies": ("not in the paper", "frequency against rank of tokens"),
+}
+
+
+def file_name(name):
+    """A name of the config as part of a path."""
+    return name.replace("/", "--")
+
+
+def named_once(names, key):
+    """The items of a list by file name; two items that would share a file are an error."""
+    names = list(names)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise WorkflowError(f"config: llm: {key}: {', '.join(twice)} stands there more than once")
+    return names
+
+
+MODELS = dict(
+    zip(named_once((file_name(entry["model"]) for entry in LLM["models"]), "models"), LLM["models"])
+)
+TOKENS = dict(
+    zip(
+        named_once(
+            (
+                f"{file_name(entry['tokenizer'])}/{file_name(entry['text'])}"
+                for entry in LLM["tokens"]
+            ),
+            "tokens",
+        ),
+        LLM["tokens"],
+    )
+)
+for entry in LLM["tokens"]:
+    if entry["tokenizer"] not in ("words", "bytes") and file_name(entry["tokenizer"]) not in MODELS:
+        raise WorkflowError(
+            f"config: llm: tokens: tokenizer {entry['tokenizer']!r} is not words, bytes, or a model of llm: models"
+        )
+
+
+def options(entry, *names):
+    """Settings of an item of the config as options of a command, those that it has."""
+    return " ".join(
+        f"--{name.replace('_', '-')} {shlex.quote(str(entry[name]))}"
+        for name in names
+        if name in entry
+    )
+
+
+def attempt(path):
+    """Which try it is: one more than that of a failure recorded at `path`, so that the next run tries again."""
+    if not os.path.exists(path):
+        return 1
+    from scaling import tables  # takes a second, and most runs have no such file
+
+    try:
+        row = tables.read("llm_overlaps", path).iloc[0]
+    except (InputError, IndexError):  # a table of another version: made again anyway
+        return 1
+    return int(row["attempt"]) + int(row["status"] == "failed")
+
+
+def token_entry(wildcards):
+    """The item of llm: tokens that a job is for."""
+    return TOKENS[f"{wildcards.tokenizer}/{wildcards.text}"]
+
+
+HEAD_MODULES = [
+    f"llm/{name}"
+    for name in (
+        "files",
+        "hub",
+        "tensor",
+        "safetensors_file",
+        "torch_file",
+        "heads",
+        "store",
+        "geometry",
+    )
+]
+
+
+rule measure_head:
+    input:
+        lambda wildcards: MODELS[wildcards.model].get("path", []),
+    output:
+        row="results/llm/heads/{model}.csv",
+        norms="results/llm/heads/{model}.safetensors",
+    log:
+        "logs/llm/heads/{model}.log",
+    benchmark:
+        "benchmarks/llm/heads/{model}.tsv"
+    wildcard_constraints:
+        model="[^/]+",
+    retries: 1
+    threads: 1
+    resources:
+        mem_mb=2000,
+        network=lambda wildcards: int("path" not in MODELS[wildcards.model]),
+    params:
+        model=lambda wildcards: options(
+            MODELS[wildcards.model], "model", "family", "path", "revision", "vocabulary", "m"
+        ),
+        measurement=options(LLM, "pairs", "sample_rows", "seed"),
+        kept=LLM["kept_heads"],
+        attempt=lambda wildcards: attempt(f"results/llm/heads/{wildcards.model}.csv"),
+        source=source_fingerprint("llm/overlaps", *HEAD_MODULES, "geometry", "tables"),
+    message:
+        "Measuring the head of {wildcards.model}"
+    shell:
+        "python -m scaling.llm.overlaps {params.model} {params.measurement} --cache {params.kept:q}"
+        " --attempt {params.attempt} --record-failure --norms {output.norms:q} --output {output.row:q} > {log:q} 2>&1"
+
+
+rule gather_heads:
+    input:
+        rows=expand("results/llm/heads/{model}.csv", model=MODELS),
+        norms=expand("results/llm/heads/{model}.safetensors", model=MODELS),
+        published=f"{workflow.basedir}/resources/published/fig8a_llm_overlap.csv",
+    output:
+        overlaps="results/tables/llm_overlaps.csv",
+        norms="results/tables/llm_norms.csv",
+    log:
+        "logs/llm/gather_heads.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        source=source_fingerprint("llm/table", "geometry", "tables"),
+    message:
+        "Putting the heads together, measured and published"
+    shell:
+        "python -m scaling.llm.table --rows {input.rows:q} --norms {input.norms:q}"
+        " --published {input.published:q} --output {output.overlaps} --norm-table {output.norms} > {log} 2>&1"
+
+
+rule count_tokens:
+    input:
+        text=lambda wildcards: [
+            text for text in [token_entry(wildcards)["text"]] if text != "python"
+        ],
+        norms=lambda wildcards: (
+            [f"results/llm/heads/{wildcards.tokenizer}.safetensors"]
+            if wildcards.tokenizer in MODELS
+            else []
+        ),
+    output:
+        frequencies="results/llm/tokens/{tokenizer}/{text}/token_frequencies.csv",
+        ranks="results/llm/tokens/{tokenizer}/{text}/token_ranks.csv",
+    log:
+        "logs/llm/tokens/{tokenizer}/{text}.log",
+    wildcard_constraints:
+        tokenizer="[^/]+",
+        text="[^/]+",
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        text=lambda wildcards: options(token_entry(wildcards), "tokenizer", "text"),
+        model=lambda wildcards: options(MODELS.get(wildcards.tokenizer, {}), "path", "revision"),
+        norms=lambda wildcards, input: options({"norms": norms for norms in input.norms}, "norms"),
+        window=options(LLM, "rank_min", "rank_max"),
+        kept=LLM["kept_heads"],
+        source=source_fingerprint("llm/tokens", "llm/tokenizer_file", "tables"),
+    message:
+        "Counting the tokens of {wildcards.text} by {wildcards.tokenizer}"
+    shell:
+        "python -m scaling.llm.tokens {params.text} {params.model} {params.norms} {params.window}"
+        " --cache {params.kept:q} --record-failure"
+        " --frequencies {output.frequencies:q} --ranks {output.ranks:q} > {log:q} 2>&1"
+
+
+rule gather_tokens:
+    input:
+        expand("results/llm/tokens/{pair}/{{table}}.csv", pair=TOKENS),
+    output:
+        "results/tables/{table}.csv",
+    log:
+        "logs/llm/{table}.log",
+    wildcard_constraints:
+        table="token_frequencies|token_ranks",
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        source=source_fingerprint("llm/join", "tables"),
+    message:
+        "Putting the parts of {wildcards.table} together"
+    shell:
+        "python -m scaling.llm.join --table {wildcards.table} --parts {input:q} --output {output} > {log} 2>&1"
+
+
+for figure, (number, shows) in LLM_FIGURES.items():
+
+    rule:
+        name:
+            f"draw_{figure}"
+        input:
+            overlaps="results/tables/llm_overlaps.csv",
+            norms="results/tables/llm_norms.csv",
+            frequencies="results/tables/token_frequencies.csv",
+            ranks="results/tables/token_ranks.csv",
+        output:
+            report(
+                f"results/figures/{figure}.svg",
+                caption=f"../report/{figure}.rst",
+                category="Language models",
+                labels={"figure": number, "shows": shows},
+            ),
+            f"results/figures/{figure}.png",
+        log:
+            f"logs/figures/{figure}.log",
+        threads: 1
+        resources:
+            mem_mb=1000,
+        params:
+            figure=figure,
+            source=source_fingerprint("figures/llm", "figures/style", "geometry", "tables"),
+        message:
+            f"Drawing {figure}"
+        shell:
+            "python -m scaling.figures.llm --figure {params.figure} --overlaps {input.overlaps} --norms {input.norms}"
+            " --frequencies {input.frequencies} --ranks {input.ranks} --output {output} > {log} 2>&1"
+
+
+rule llm:
+    input:
+        expand(
+            "results/tables/{table}.csv",
+            table=["llm_overlaps", "llm_norms", "token_frequencies", "token_ranks"],
+        ),
+        expand("results/figures/{figure}.{ending}", figure=LLM_FIGURES, ending=["svg", "png"]),
