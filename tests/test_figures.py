@@ -35,7 +35,9 @@ def nearly_empty(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 def words(figure: Figure) -> str:
     """All text of a figure."""
-    return " ".join(text.get_text().replace("\n", " ") for text in figure.findobj(matplotlib.text.Text))
+    return " ".join(
+        text.get_text().replace("\n", " ").replace("\u00a0", " ") for text in figure.findobj(matplotlib.text.Text)
+    )
 
 
 @pytest.mark.parametrize("name", toy.FIGURES)

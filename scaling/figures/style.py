@@ -240,9 +240,9 @@ def missing(axes: Axes, what: str) -> None:
 
 def foot(figure: Figure, text: str) -> None:
     """Write small lines beneath the figure: what was trained and what the error bars are."""
-    figure.supxlabel(
-        textwrap.fill(text, width=int(20 * figure.get_figwidth())), x=0.01, ha="left", size=7, color="#777777"
-    )
+    text = text.replace(" = ", "\u00a0=\u00a0")  # no line ends within an equation
+    lines = textwrap.fill(text, width=int(22 * figure.get_figwidth()))
+    figure.supxlabel(lines, x=0.01, ha="left", size=7, color="#777777")
 
 
 def legend(axes: Axes, **options: Any) -> None:

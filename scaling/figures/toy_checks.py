@@ -158,7 +158,10 @@ def _spread_between_seeds(axes: Axes, models: pd.DataFrame) -> None:
 
 def _exponents_of_both(axes: Axes, study: Study) -> None:
     frame = study.sweep_exponents
-    frame = frame[frame["regime"] == "strong"]
+    frame = frame[(frame["regime"] == "strong") & frame["exponent"].notna()]
+    if len(frame):
+        frame = frame[frame["gamma"] == fullest(frame, "gamma", "alpha", USUAL_GAMMA["strong"])]
+        style.note(axes, rf"$\gamma$ = {style.number(frame['gamma'].iloc[0])}")
     for column, shift, look in (
         ("exponent", -0.015, {"color": style.BLUE, "label": "loss"}),
         ("exponent_represented", 0.015, {"color": style.GREEN, "marker": "s", "label": "packing loss"}),

@@ -234,8 +234,8 @@ def final_fig5c_overlap_variance(study: Study) -> Figure:
         style.log_axis(axes, "x", list(models["m"].unique()))
         handles = style.colour_key(axes, alphas, style.alpha_colour, r"$\alpha$ =")
         handles.append(Line2D([], [], label="random rows", **style.THEORY))
-        axes.legend(handles=handles)
-        axes.set(ylim=(0, None))
+        axes.set_ylim(0, 1.4 * axes.get_ylim()[1])
+        axes.legend(handles=handles, loc="upper right", ncols=2)
     axes.set(xlabel=M, ylabel=r"variance of $(w_i \cdot w_j)^2$ / random")
     style.foot(figure, described(models, "mean"))
     return figure
