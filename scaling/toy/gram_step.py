@@ -36,6 +36,7 @@ class Workspace(NamedTuple):
     active_count: NDArray[np.int32]  # (batch_size,) active features of each sample
     active: NDArray[np.int32]  # (n,) U, the features active in the batch
     alone_start: NDArray[np.int32]  # (n + 1,) where the samples with that feature alone begin in alone_value
+    alone_row: NDArray[np.int32]  # (room,) row in U of that feature
     alone_value: NDArray[np.float32]  # (room,)
     reach: NDArray[np.float32]  # (n,) the largest of these values
     group_start: NDArray[np.int32]  # (batch_size + 1,) samples with several active features: where each begins
@@ -67,6 +68,7 @@ def workspace(n: int, m: int, batch_size: int, length: int) -> Workspace:
         active_count=np.zeros(batch_size, integer),
         active=np.zeros(n, integer),
         alone_start=np.zeros(n + 1, integer),
+        alone_row=np.zeros(length, integer),
         alone_value=np.zeros(length, real),
         reach=np.zeros(n, real),
         group_start=np.zeros(batch_size + 1, integer),
@@ -115,6 +117,7 @@ def sort_batch(work, k, W):
             work.alone_start[u] = alone
             u += 1
         if count[s] == 1:
+            work.alone_row[alone] = u - 1
             work.alone_value[alone] = work.value[t]
             alone += 1
         else:
@@ -151,18 +154,52 @@ def reach_alone(flags, b, first, G, r, v):
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
-def reach_group(flags, z, b, first, G, rows, values, start, stop):
-    """z = b + sum_i x_i G_i of a sample with several active features, and flags of z > 0."""
-    q, r = rows[start], rows[start + 1]
-    u, v = values[start], values[start + 1]
+def pre_activation(z, b, first, G, rows, values, start, stop):
+    """z = b + sum_i x_i G_i of one sample over the outputs of a block."""
+    r, v = rows[start], values[start]
     for j in range(G.shape[1]):
-        z[j] = b[first + j] + u * G[q, j] + v * G[r, j]
-    for t in range(start + 2, stop):
+        z[j] = b[first + j] + v * G[r, j]
+    for t in range(start + 1, stop):
         r, v = rows[t], values[t]
         for j in range(G.shape[1]):
             z[j] += v * G[r, j]
-    for j in range(G.shape[1]):
+
+
+@numba.njit(cache=True, fastmath=True, error_model="numpy")
+def positive(flags, z, width):
+    """Flag the outputs with z > 0."""
+    for j in range(width):
         flags[j] = z[j] > 0
+
+
+@numba.njit(cache=True, fastmath=True, error_model="numpy")
+def rectify(z, width):
+    """z = max(z, 0); returns how many are positive."""
+    zero, one = np.float32(0), np.float32(1)
+    found = zero
+    for j in range(width):
+        found += one if z[j] > 0 else zero
+    for j in range(width):
+        z[j] = max(z[j], zero)
+    return found
+
+
+@numba.njit(cache=True, fastmath=True, error_model="numpy")
+def absorb(db, first, d, width):
+    """Add d to db; returns sum_j d_j^2."""
+    for j in range(width):
+        db[first + j] += d[j]
+    error = np.float32(0)
+    for j in range(width):
+        error += d[j] * d[j]
+    return error
+
+
+@numba.njit(cache=True, fastmath=True, error_model="numpy")
+def add_outer(R, r, d, v):
+    """Row r of R += v d."""
+    for j in range(R.shape[1]):
+        R[r, j] += v * d[j]
 
 
 @numba.njit(cache=True)
@@ -205,6 +242,27 @@ def sums_alone(values, start, stop, b, g, own):
     return x_d, d_sum, error
 
 
+@numba.njit(cache=True)
+def dense_sample(z, db, R, b, first, G, active, rows, values, start, stop):
+    """One sample over all outputs of a block: adds d to db and x d^T to R.
+
+    Returns the change of the squared error and how many outputs fired.
+    """
+    width = G.shape[1]
+    pre_activation(z, b, first, G, rows, values, start, stop)
+    found = rectify(z, width)
+    error = np.float32(0)
+    for t in range(start, stop):
+        j = active[rows[t]] - first
+        if 0 <= j < width and z[j] > 0:
+            z[j] -= values[t]
+            error -= values[t] * values[t]
+    error += absorb(db, first, z, width)
+    for t in range(start, stop):
+        add_outer(R, rows[t], z, values[t])
+    return error, found
+
+
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
 def loss_and_gradients(W, b, k, work, dense_backward):
     """Summed squared error of the k entries in `work` and, in work.dW and work.db, half its gradients.
@@ -216,6 +274,7 @@ def loss_and_gradients(W, b, k, work, dense_backward):
     zero, one = np.float32(0), np.float32(1)
     u, empty, groups = sort_batch(work, k, W)
     active, dW, db, h, dh, fired, flags = work.active, work.dW, work.db, work.h, work.dh, work.fired, work.flags
+    z, words = work.z, work.words
     alone_start, alone_value = work.alone_start, work.alone_value
     group_start, group_row, group_value = work.group_start, work.group_row, work.group_value
     W_U, dW_U = work.W_U[:u], work.dW_U[:u]
@@ -240,21 +299,35 @@ def loss_and_gradients(W, b, k, work, dense_backward):
         width = min(COLUMNS, n - first)
         W_J = W[first : first + width]
         G = work.G[: u * width].reshape(u, width)
-        R = work.R[: u * width].reshape(u, width)
         np.dot(W_U, W_J.T, G)
-        if dense_backward:
-            R[:] = zero
         for j in range(first, first + width):
             y = max(b[j], zero)
             loss += empty * y * y
             db[j] = empty * y
+
+        if dense_backward:
+            R = work.R[: u * width].reshape(u, width)
+            R[:] = zero
+            for t in range(alone_start[u]):
+                error, found = dense_sample(z, db, R, b, first, G, active, work.alone_row, alone_value, t, t + 1)
+                loss += error
+                hits += found
+            for g in range(groups):
+                start, stop = group_start[g], group_start[g + 1]
+                error, found = dense_sample(z, db, R, b, first, G, active, group_row, group_value, start, stop)
+                loss += error
+                hits += found
+            looks += (alone_start[u] + groups) * width
+            dW[first : first + width] += np.dot(R.T, W_U)
+            dW_U += np.dot(R, W_J)
+            continue
 
         for r in range(u):
             start, stop = alone_start[r], alone_start[r + 1]
             if start == stop:
                 continue
             reach_alone(flags, b, first, G, r, work.reach[r])
-            found = collect(flags, work.words, width, fired)
+            found = collect(flags, words, width, fired)
             looks += width
             hits += found
             for q in range(found):
@@ -263,35 +336,25 @@ def loss_and_gradients(W, b, k, work, dense_backward):
                 x_d, d_sum, error = sums_alone(alone_value, start, stop, b[j], G[r, fired[q]], own)
                 loss += error
                 db[j] += d_sum
-                if dense_backward:
-                    R[r, fired[q]] += x_d
-                else:
-                    exchange(dW, W, j, dW_U, W_U, r, x_d)
+                exchange(dW, W, j, dW_U, W_U, r, x_d)
 
         for g in range(groups):
             start, stop = group_start[g], group_start[g + 1]
-            reach_group(flags, work.z, b, first, G, group_row, group_value, start, stop)
-            found = collect(flags, work.words, width, fired)
+            pre_activation(z, b, first, G, group_row, group_value, start, stop)
+            positive(flags, z, width)
+            found = collect(flags, words, width, fired)
             looks += width
             hits += found
             for q in range(found):
                 j = first + fired[q]
-                d = work.z[fired[q]]
+                d = z[fired[q]]
                 for t in range(start, stop):
                     if active[group_row[t]] == j:
                         loss -= group_value[t] * group_value[t]
                         d -= group_value[t]
                 loss += d * d
                 db[j] += d
-                if dense_backward:
-                    for t in range(start, stop):
-                        R[group_row[t], fired[q]] += group_value[t] * d
-                else:
-                    exchange(dW, W, j, dh, h, g, d)
-
-        if dense_backward:
-            dW[first : first + width] += np.dot(R.T, W_U)
-            dW_U += np.dot(R, W_J)
+                exchange(dW, W, j, dh, h, g, d)
 
     if not dense_backward:
         for g in range(groups):

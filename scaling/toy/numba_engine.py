@@ -11,7 +11,7 @@ from scaling.toy.gram_step import LANES, loss_and_gradients, workspace
 from scaling.toy.recipe import Recipe
 
 
-DENSE_SHARE = 0.04  # above this share of fired outputs two matrix products are cheaper than a pass over them
+DENSE_SHARE = 0.05  # above this share of fired outputs two matrix products are cheaper than a pass over them
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")

@@ -1,0 +1,40 @@
+# make: the environment, then the default study. make test: the environment, then every check.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: all environment test test-slow benchmark report clean
+
+all: environment
+	snakemake --cores all
+
+environment: $(VENV)/.installed
+
+# Written last, so that an install cut short is done again.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+test: environment
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile workflow
+	mypy
+	snakemake --lint
+	pytest -m 'not slow'
+
+# Coverage of intervals over hundreds of synthetic sets: about a quarter of an hour.
+test-slow: environment
+	pytest -m slow
+
+benchmark: environment
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m benchmarks.toy_step
+
+report: environment
+	snakemake --report results/report.html
+
+clean:
+	rm -rf $(VENV) .snakemake logs

@@ -1,0 +1,84 @@
+"""Time a training step of the CPU engine against the plain PyTorch loop, one thread each, over a whole training.
+
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m benchmarks.toy_step
+
+The plain loop's step costs the same at all times, so a few dozen of its steps are timed, before and after the engine's
+training; the engine trains in full, since its step gets cheaper as outputs fall silent. Both draw their own samples.
+"""
+
+import argparse
+import itertools
+import resource
+import time
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+from scaling.toy.features import frequencies
+from scaling.toy.model import PlainTraining, ToyModel, draw_dense
+from scaling.toy.numba_engine import NumbaEngine
+from scaling.toy.recipe import Recipe, initial_state
+
+
+def plain_step(n: int, m: int, alpha: float, gamma: float, density: float, recipe: Recipe, steps: int) -> float:
+    """Median seconds a step of the plain loop, samples included."""
+    p = frequencies("power_law", n, alpha, density)
+    W, b = initial_state(n, m, np.random.default_rng(0))
+    training = PlainTraining(ToyModel(torch.from_numpy(W), torch.from_numpy(b)), gamma, recipe)
+    generator, p32 = torch.Generator().manual_seed(0), torch.tensor(p, dtype=torch.float32)
+    seconds = []
+    for _ in range(steps):
+        start = time.perf_counter()
+        training.train_on(draw_dense(p32, recipe.batch_size, generator))
+        seconds.append(time.perf_counter() - start)
+    return float(np.median(seconds[2:]))
+
+
+def engine_step(n: int, m: int, alpha: float, gamma: float, density: float, recipe: Recipe) -> tuple[float, float]:
+    """Mean seconds a step of the engine over a whole training, and the mean over its last tenth."""
+    rng = np.random.default_rng(0)
+    W, b = initial_state(n, m, rng)
+    p = frequencies("power_law", n, alpha, density)
+    NumbaEngine(W, b, p, gamma, recipe, rng).advance(1)  # compiles
+    engine = NumbaEngine(W, b, p, gamma, recipe, rng)
+    start = time.perf_counter()
+    engine.advance(recipe.steps - recipe.steps // 10)
+    late = time.perf_counter()
+    engine.advance(recipe.steps // 10)
+    end = time.perf_counter()
+    return (end - start) / recipe.steps, (end - late) / (recipe.steps // 10)
+
+
+def main() -> None:
+    """Print one row a case, then the geometric mean of the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--n", type=int, nargs="+", default=[1000])
+    parser.add_argument("--m", type=int, nargs="+", default=[10, 39, 100])
+    parser.add_argument("--alpha", type=float, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--gamma", type=float, nargs="+", default=[-5 / 9])
+    parser.add_argument("--activation-density", type=float, nargs="+", default=[1])
+    parser.add_argument("--batch-size", type=int, nargs="+", default=[2048])
+    parser.add_argument("--steps", type=int, default=20_000, help="of the engine's training; warm-up is a tenth")
+    parser.add_argument("--plain-steps", type=int, default=20, help="of the plain loop, twice")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    print("    n     m  alpha   gamma     E  batch   plain ms  engine ms  late ms  ratio")
+    ratios = []
+    with threadpool_limits(1):
+        axes = ("n", "m", "alpha", "gamma", "activation_density", "batch_size")
+        for case in itertools.product(*(getattr(arguments, name) for name in axes)):
+            n, m, alpha, gamma, density, batch_size = case
+            recipe = Recipe(steps=arguments.steps, warmup_steps=arguments.steps // 10, batch_size=batch_size)
+            before = plain_step(n, m, alpha, gamma, density, recipe, arguments.plain_steps)
+            engine, late = engine_step(n, m, alpha, gamma, density, recipe)
+            plain = (before + plain_step(n, m, alpha, gamma, density, recipe, arguments.plain_steps)) / 2
+            ratios.append(plain / engine)
+            row = f"{n:5d} {m:5d} {alpha:6g} {gamma:7.3f} {density:5g} {batch_size:6d}"
+            print(f"{row} {1e3 * plain:10.2f} {1e3 * engine:10.3f} {1e3 * late:8.3f} {ratios[-1]:6.1f}", flush=True)
+    print(f"geometric mean of the ratios: {np.exp(np.mean(np.log(ratios))):.1f}")
+    print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()
