@@ -98,7 +98,7 @@ def losses(fits: pd.DataFrame) -> Iterator[Claim]:
 
 def chinchilla(widths: pd.DataFrame, fits: pd.DataFrame) -> Iterator[Claim]:
     """N ~ m^2.52, alpha_N = 0.35, and their product alpha_m = 0.88: Huber's fit without the five highest losses."""
-    common: dict[str, Any] = {"where": "section on language models", "source": PUBLISHED_DATA}
+    common: dict[str, Any] = {"where": "text on Chinchilla", "source": PUBLISHED_DATA}
     k = widths[widths["subset"] == "all"]
     row = None if k.empty else next(records(k))
     yield Claim(

@@ -13,9 +13,10 @@ from scaling import tables
 from scaling.fits import published
 
 
-HOW_TO_TRAIN = "no such models: `snakemake --cores all toy`"
+HOW_TO_TRAIN = "no such models, or fewer than three widths: `snakemake --cores all toy` with a grid that has them"
 HOW_TO_TRAIN_PAPER = "not in the default study: `snakemake --cores all --configfile config.yaml config/paper.yaml`"
 STRONG_GAMMA = -0.33  # at or below this weight decay a curve is meant to be in strong superposition (Fig. 6e)
+WEAK_GAMMA = 0.6  # above 0 and up to this one it is meant to be in weak superposition (the weak points of Fig. 6e)
 LARGE = 10_000  # the paper's large study has n = 10240
 SETTING = ["frequency_law", "n", "gamma", "alpha", "activation_density"]
 
@@ -59,11 +60,16 @@ class ToyStudy:
         resources: Path,
         name: str,
     ) -> "ToyStudy":
-        """Read what is there. Rows with another learning rate than the recipe's are left out of every claim."""
+        """Read what is there. Rows with another learning rate than the recipe's are left out of every claim.
+
+        Curves without a line (fewer than three widths) are left out, too; their models count for the geometry.
+        """
         rows = read_if_there("toy_models", models)
         curves = read_if_there("toy_exponents", exponents)
         windows = read_if_there("toy_exponent_starts", starts)
-        curves = curves[curves["learning_rate_factor"] == 1].sort_values("n_points", ascending=False, kind="stable")
+        curves = curves[(curves["learning_rate_factor"] == 1) & (curves["status"] == "converged")].sort_values(
+            "n_points", ascending=False, kind="stable"
+        )
         windows = windows[windows["learning_rate_factor"] == 1]
         return cls(
             models=rows[rows["learning_rate_factor"] == 1].drop_duplicates("model"),
@@ -91,9 +97,9 @@ class ToyStudy:
 
     @property
     def weak_models(self) -> pd.DataFrame:
-        """Models of the decay sweep with gamma > 0 that represent less than half of the features."""
+        """Models of the decay sweep with 0 < gamma <= WEAK_GAMMA that represent less than half of the features."""
         rows = sweep(self.models)
-        return rows[(rows["gamma"] > 0) & (rows["phi_half"] < 0.5)]
+        return rows[rows["gamma"].between(0, WEAK_GAMMA, inclusive="right") & (rows["phi_half"] < 0.5)]
 
 
 def sweep(frame: pd.DataFrame) -> pd.DataFrame:

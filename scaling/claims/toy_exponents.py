@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from scaling import theory
-from scaling.claims.study import HOW_TO_TRAIN, HOW_TO_TRAIN_PAPER, LARGE, STRONG_GAMMA, ToyStudy, records
+from scaling.claims.study import HOW_TO_TRAIN, HOW_TO_TRAIN_PAPER, LARGE, STRONG_GAMMA, WEAK_GAMMA, ToyStudy, records
 from scaling.claims.verdict import Claim
 from scaling.fits import curve
 
@@ -24,7 +24,7 @@ def _setting(row: Any) -> str:
 def _note(row: Any) -> str:
     seeds = "one seed" if row.n_seeds == 1 else f"{row.n_seeds} seeds"
     form = "form undecided" if row.form == "undecided" else f"form: {row.form.replace('_', ' ')}"
-    return f"{seeds}; {form}" if row.status == "converged" else f"{row.status}: {row.note}"
+    return f"{seeds}; {form}"
 
 
 def _exponent(row: Any) -> dict[str, Any]:
@@ -36,7 +36,8 @@ def regimes(study: ToyStudy) -> Iterator[Claim]:
     """alpha_m = 1 and 2 (alpha - 1) under strong superposition, alpha - 1 under weak: each curve trained."""
     curves = study.sweep_curves
     strong = curves[curves["gamma"] <= STRONG_GAMMA]
-    weak = curves[(curves["gamma"] > 0) & (curves["mean_phi_half"] < 0.5) & (curves["alpha"] > 1)]
+    weak = curves[curves["gamma"].between(0, WEAK_GAMMA, inclusive="right") & (curves["mean_phi_half"] < 0.5)]
+    weak = weak[weak["alpha"] > 1]
     kinds = {
         "strong superposition, even frequencies: alpha_m = 1": (strong[strong["alpha"] <= 1], theory.strong_exponent),
         "strong superposition, skewed frequencies: alpha_m = 2 (alpha - 1)": (
@@ -76,7 +77,7 @@ def figure_6e(study: ToyStudy) -> Iterator[Claim]:
             yield Claim(
                 claim=claim,
                 where="Fig. 6e",
-                quantity=f"alpha_m, {_setting(row)}",
+                quantity=f"alpha_m as drawn, {_setting(row)}",
                 published=point.model_exponent,
                 published_err=point.err,
                 source=study.name,
@@ -94,7 +95,7 @@ def packing_exponent(study: ToyStudy) -> Iterator[Claim]:
     rows = curves[(curves["gamma"] <= STRONG_GAMMA) & (curves["alpha"] <= 1)]
     common: dict[str, Any] = {
         "claim": "the loss of represented features falls as 1/m",
-        "where": "not in the paper; 1/m is",
+        "where": "not in the paper",
         "published": 1.0,
         "source": study.name,
     }

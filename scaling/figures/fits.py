@@ -1,0 +1,271 @@
+"""Draw one figure of the fits from their tables.
+
+python -m scaling.figures.fits --figure claims --claims results/tables/claims.csv --output results/figures/claims.svg
+"""
+
+import argparse
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from scipy import stats
+
+from scaling import tables
+from scaling.command import InputError, run
+from scaling.figures import style
+from scaling.fits import llm
+
+
+VERDICT = {"reproduced": style.GREEN, "within_error": style.ORANGE, "differs": style.VERMILION, "not_run": style.GREY}
+BOUND = {"at least": ">", "at most": "<"}  # markers that point to where our number may lie
+ROWS_A_COLUMN = 60  # of the claims figure
+
+
+class Tables:
+    """The tables that the command line names, read when a figure asks for them."""
+
+    def __init__(self, paths: Mapping[str, Path | None]) -> None:
+        self.paths = paths
+
+    def path(self, option: str) -> Path:
+        """The file given as --option; raises InputError when there is none."""
+        path = self.paths.get(option)
+        if path is None:
+            raise InputError(f"this figure needs --{option.replace('_', '-')}")
+        return path
+
+    def read(self, option: str, name: str) -> pd.DataFrame:
+        """Table `name` from the file given as --option."""
+        return tables.read(name, self.path(option))
+
+
+def _records(frame: pd.DataFrame) -> list[Any]:
+    return list(frame.itertuples())
+
+
+def fig8b_llm_loss(given: Tables) -> Figure:
+    """Loss of language models less L0[family, data set] against m, its power law with a band, and its exponents.
+
+    Source: paper, Fig. 8b.
+    """
+    figure, (left, right) = style.panels(
+        1,
+        2,
+        height=2.9,
+        titles=["part of the loss that falls with $m$", r"exponent $\alpha_m$"],
+        width_ratios=[1.15, 1],
+    )
+    fits = given.read("llm_fit", "llm_loss_fit")
+    fits = fits[(fits["source"] == "published") & (fits["form"] == "power")]
+    intercepts = given.read("llm_intercepts", "llm_loss_intercepts")
+    points = llm.published_losses(str(given.path("losses")))
+    points = points.merge(intercepts[intercepts["source"] == "published"], on=["family", "dataset"])
+    points["part"] = points["loss"] - points["intercept"]
+    whole = fits[fits["subset"] == "all"].iloc[0]
+    _loss_against_width(left, points, whole)
+    _exponents_by_subset(right, fits, whole)
+    style.foot(
+        figure,
+        f"{whole['n_points']} losses of {whole['n_models']} models read off the paper's Fig. 8b, "
+        f"all {whole['n_groups']} L0 free. Band: 95 %, errors by model.",
+    )
+    return figure
+
+
+def _loss_against_width(axes: Axes, points: pd.DataFrame, fit: pd.Series) -> None:
+    markers = dict(zip(sorted(points["dataset"].unique()), style.MARKERS, strict=False))
+    for key, part in points[points["part"] > 0].groupby(["family", "dataset"]):
+        family, dataset = map(str, key)
+        axes.plot(
+            part["m"],
+            part["part"],
+            markers[dataset],
+            color=style.FAMILY.get(family, style.GREY),
+            mfc="none",
+            ms=3.5,
+        )
+    m = np.geomspace(points["m"].min(), points["m"].max(), 60)
+    drawn = fit["amplitude"] * m ** -fit["exponent"]
+    axes.plot(m, drawn, color=style.BLACK, **style.FIT)
+    # log C and a go together almost perfectly; the ratio of errors carries the band from points to models.
+    relative = fit["amplitude_stderr"] / fit["amplitude"]
+    cross = fit["correlation"] * relative * fit["exponent_stderr"]
+    variance = relative**2 + np.log(m) ** 2 * fit["exponent_stderr"] ** 2 - 2 * np.log(m) * cross
+    wider = fit["exponent_stderr_cluster"] / fit["exponent_stderr"]
+    half = stats.t.ppf(0.975, max(fit["n_models"] - 1, 1)) * np.sqrt(np.maximum(variance, 0)) * wider
+    axes.fill_between(m, drawn * np.exp(-half), drawn * np.exp(half), color=style.BLACK, alpha=0.12, linewidth=0)
+    style.log_axis(axes, "x", [512, 1024, 2048, 4096, 8192])
+    style.log_axis(axes, "y")
+    axes.set(xlabel="model dimension $m$", ylabel=r"$L - L_0$ (nats)")
+    families = [
+        Line2D(
+            [], [], marker="o", linestyle="none", mfc="none", color=style.FAMILY.get(family, style.GREY), label=family
+        )
+        for family in sorted(points["family"].unique())
+    ]
+    texts = [
+        Line2D([], [], marker=marker, linestyle="none", mfc="none", color=style.GREY, label=dataset)
+        for dataset, marker in markers.items()
+    ]
+    axes.legend(handles=[*families, *texts], ncols=2, loc="lower left", columnspacing=0.8, handletextpad=0.1)
+    below = int((points["part"] <= 0).sum())
+    if below:
+        style.note(axes, f"{below} point{'s' * (below > 1)} with $L \\leq L_0$ not drawable", "upper right")
+
+
+def _exponents_by_subset(axes: Axes, fits: pd.DataFrame, whole: pd.Series) -> None:
+    rows: list[tuple[str, float, float, float, dict[str, Any]]] = [
+        ("published", 0.91, 0.04, 0.04, {**style.PUBLISHED, "color": style.GREY}),
+        ("authors' formula", whole["exponent"], *[whole["exponent_stderr_authors"]] * 2, {"color": style.GREY}),
+    ]
+    t = stats.t.ppf(0.975, max(whole["n_points"] - whole["n_groups"] - 2, 1))
+    by_model = stats.t.ppf(0.975, max(whole["n_models"] - 1, 1)) * whole["exponent_stderr_cluster"]
+    a = whole["exponent"]
+    rows += [
+        ("all, independent errors", a, *[t * whole["exponent_stderr"]] * 2, {"color": style.BLACK}),
+        ("all, errors by model", a, by_model, by_model, {"color": style.BLACK}),
+        (
+            "all, wild bootstrap",
+            a,
+            a - whole["exponent_wild_low"],
+            whole["exponent_wild_high"] - a,
+            {"color": style.BLACK},
+        ),
+    ]
+    for row in _records(fits[fits["subset"] != "all"]):
+        family = row.subset.removeprefix("without ").removesuffix(" alone")
+        bars = (row.exponent - row.exponent_low, row.exponent_high - row.exponent)
+        rows.append((row.subset, row.exponent, *bars, {"color": style.FAMILY.get(family, style.GREY)}))
+    for place, (_, value, down, up, options) in enumerate(rows):
+        bars = np.nan_to_num(np.array([[down], [up]], dtype=float))
+        axes.errorbar([value], [-place], xerr=bars, **{"marker": "o", "ms": 4, "linestyle": "none", **options})
+    axes.axvline(1, **style.THEORY)
+    axes.set_yticks([-place for place in range(len(rows))], [row[0] for row in rows])
+    axes.set(xlabel=r"$\alpha_m$ (bars: 95 %; grey: as the authors)", xlim=(0, 3.6))
+
+
+def chinchilla_profile(given: Tables) -> Figure:
+    """How well the Chinchilla points determine alpha and beta: profile of the squares, and every estimator's value."""
+    figure, axes = style.panels(
+        1, 2, height=2.7, titles=[r"exponent of parameters $\alpha$", r"exponent of tokens $\beta$"]
+    )
+    fits = given.read("chinchilla", "chinchilla_fit")
+    profiles = given.read("profile", "chinchilla_profile")
+    if profiles.empty:
+        for panel in axes:
+            style.missing(panel, "not run: the 245 points were not there")
+        return figure
+    threshold = float(stats.f.ppf(0.95, 1, fits["n_points"].max() - 5))
+    colours = dict(zip(sorted(fits["n_excluded"].unique(), reverse=True), (style.BLUE, style.ORANGE), strict=False))
+    shapes = {"huber": "o", "least_absolute": "s", "least_squares": "^"}
+    for panel, name in zip(axes, ("alpha", "beta"), strict=True):
+        for n_excluded, part in profiles[profiles["exponent"] == name].groupby("n_excluded"):
+            label = f"squares, {n_excluded} points left out"
+            panel.plot(part["value"], part["excess"], color=colours[n_excluded], label=label, **style.FIT)
+        panel.axhline(threshold, **style.THEORY)
+        for place, row in enumerate(_records(fits)):
+            value, low, high = (getattr(row, f"{name}{ending}") for ending in ("", "_low", "_high"))
+            bars = np.nan_to_num(np.array([[value - low], [high - value]], dtype=float))
+            options: dict[str, Any] = {
+                "marker": shapes[row.estimator],
+                "color": colours[row.n_excluded],
+                "ms": 4,
+                "linestyle": "none",
+            }
+            panel.errorbar([value], [12 - place], xerr=bars, **options)
+        panel.set(ylim=(-0.5, 13), xlabel=rf"$\{name}$", ylabel=r"$(RSS/RSS_{min} - 1)(n - 5)$")
+    marks = [
+        Line2D([], [], marker=marker, linestyle="none", color=style.GREY, label=name.replace("_", " "))
+        for name, marker in shapes.items()
+    ]
+    lines = axes[0].get_legend_handles_labels()[0]
+    figure.legend(handles=[*lines[::-1], *marks], loc="outside upper right", ncols=5, columnspacing=1)
+    style.foot(
+        figure, "Dashed: 95 % threshold of the profile. Bars: 95 % of the pairs bootstrap; least absolute has none."
+    )
+    return figure
+
+
+def claims(given: Tables) -> Figure:
+    """Published and our number of every claim that was run, with their standard errors, coloured by verdict."""
+    frame = given.read("claims", "claims")
+    counts = frame["verdict"].value_counts()
+    frame = frame[frame["verdict"] != "not_run"].reset_index(drop=True)
+    columns = max(1, -(-len(frame) // ROWS_A_COLUMN))
+    rows = -(-max(len(frame), 1) // columns)
+    figure, axes = style.panels(
+        1, columns, width=style.TWO_COLUMN * columns, height=1.2 + 0.17 * rows, letters=[""] * columns
+    )
+    for place, panel in enumerate(axes):
+        _claim_column(panel, frame.iloc[place * rows : (place + 1) * rows])
+    handles = [
+        Line2D(
+            [], [], marker="o", linestyle="none", color=colour, label=f"{name.replace('_', ' ')}: {counts.get(name, 0)}"
+        )
+        for name, colour in VERDICT.items()
+    ]
+    handles[-1] = Line2D([], [], linestyle="none", label=f"not run: {counts.get('not_run', 0)}")
+    handles.append(Line2D([], [], **{**style.PUBLISHED, "label": "published (arrow: bound)"}))
+    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), handletextpad=0.1, columnspacing=1)
+    style.foot(
+        figure,
+        "Bars: one standard error, or the paper's error. The verdict's rule stands in scaling/claims/verdict.py.",
+    )
+    return figure
+
+
+def _claim_column(axes: Axes, rows: pd.DataFrame) -> None:
+    if rows.empty:
+        style.missing(axes, "no claim was run")
+        return
+    for place, row in enumerate(_records(rows)):
+        theirs = np.nan_to_num(row.published_err)
+        published = {**style.PUBLISHED, "marker": BOUND.get(row.relation, "o")}
+        axes.errorbar([row.published], [-place + 0.14], xerr=[theirs], **published)
+        options: dict[str, Any] = {
+            "marker": "o",
+            "ms": 3.5,
+            "linestyle": "none",
+            "color": VERDICT[row.verdict],
+            "zorder": 3,
+        }
+        axes.errorbar([row.ours], [-place - 0.14], xerr=[np.nan_to_num(row.ours_err)], **options)
+    labels = [f"{row.where}: {row.quantity}" for row in _records(rows)]
+    axes.set_yticks([-place for place in range(len(rows))], labels, size=6.5)
+    axes.set(ylim=(-len(rows) + 0.4, 0.6), xlabel="value")
+    axes.grid(axis="x", color="#E6E6E6", linewidth=0.5)
+
+
+DRAWINGS: tuple[Callable[[Tables], Figure], ...] = (fig8b_llm_loss, chinchilla_profile, claims)
+FIGURES = {drawing.__name__: drawing for drawing in DRAWINGS}
+OPTIONS = {
+    "llm_fit": "table llm_loss_fit",
+    "llm_intercepts": "table llm_loss_intercepts",
+    "losses": "losses read off Fig. 8b (fig8b_llm_loss.csv)",
+    "chinchilla": "table chinchilla_fit",
+    "profile": "table chinchilla_profile",
+    "claims": "table claims",
+}
+
+
+def main() -> None:
+    """Command line: draw one figure."""
+    parser = argparse.ArgumentParser(prog="python -m scaling.figures.fits", description=__doc__)
+    parser.add_argument("--figure", required=True, choices=list(FIGURES), help="which figure")
+    for option, meaning in OPTIONS.items():
+        parser.add_argument(f"--{option.replace('_', '-')}", type=Path, help=meaning)
+    parser.add_argument("--output", type=Path, nargs="+", required=True, help="files to write, .svg or .png")
+    options = parser.parse_args()
+    figure = FIGURES[options.figure](Tables({option: getattr(options, option) for option in OPTIONS}))
+    style.save(figure, *options.output)
+    logging.info("%s: wrote %s", options.figure, ", ".join(map(str, options.output)))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,325 @@
+# Power laws fitted to tables, and the paper's claims held against them. No rule here trains or measures anything.
+# results/fits/chinchilla_points.csv: the points of others, fetched or given by path, empty without a network.
+
+FITS = config["fits"]
+READ_OFF = f"{workflow.basedir}/resources/published"
+SHAPES = f"{READ_OFF}/chinchilla_model_shapes.csv"
+POINTS_ARE_REMOTE = FITS["chinchilla_points"].startswith(("https://", "http://"))
+FIT_TABLES = [
+    "toy_exponents",
+    "toy_exponent_starts",
+    "llm_loss_fit",
+    "llm_loss_intercepts",
+    "width_fit",
+    "chinchilla_fit",
+    "chinchilla_profile",
+    "joint_fit",
+    "claims",
+]
+# figure: (its number in the paper, what it shows, options of the command with their tables)
+FIT_FIGURES = {
+    "fig8b_llm_loss": (
+        "Fig. 8b",
+        "loss of language models against m",
+        {
+            "llm-fit": "results/tables/llm_loss_fit.csv",
+            "llm-intercepts": "results/tables/llm_loss_intercepts.csv",
+            "losses": f"{READ_OFF}/fig8b_llm_loss.csv",
+        },
+    ),
+    "chinchilla_profile": (
+        "not in the paper",
+        "how well the Chinchilla points fix their exponents",
+        {
+            "chinchilla": "results/tables/chinchilla_fit.csv",
+            "profile": "results/tables/chinchilla_profile.csv",
+        },
+    ),
+    "claims": (
+        "all",
+        "published and our numbers side by side",
+        {"claims": "results/tables/claims.csv"},
+    ),
+}
+
+
+rule fits:
+    input:
+        expand("results/tables/{table}.csv", table=FIT_TABLES),
+        expand("results/figures/{figure}.{ending}", figure=FIT_FIGURES, ending=["svg", "png"]),
+
+
+rule fit_toy_curves:
+    input:
+        models="results/tables/toy_models.csv",
+    output:
+        exponents=report(
+            "results/tables/toy_exponents.csv",
+            caption="../report/toy_exponents.rst",
+            category="Fits",
+            labels={"table": "toy_exponents", "shows": "exponent and form of each toy curve"},
+        ),
+        starts="results/tables/toy_exponent_starts.csv",
+    log:
+        "logs/fits/toy.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        source=source_fingerprint(
+            "fits/toy", "fits/curve", "fits/forms", "fits/inputs", "theory", "tables"
+        ),
+    message:
+        "Fitting the toy models' curves"
+    shell:
+        "python -m scaling.fits.toy --models {input.models} --exponents {output.exponents}"
+        " --starts {output.starts} > {log} 2>&1"
+
+
+rule fit_language_models:
+    input:
+        published=f"{READ_OFF}/fig8b_llm_loss.csv",
+    output:
+        fit=report(
+            "results/tables/llm_loss_fit.csv",
+            caption="../report/llm_loss_fit.rst",
+            category="Fits",
+            labels={"table": "llm_loss_fit", "shows": "exponent of language models' losses"},
+        ),
+        intercepts="results/tables/llm_loss_intercepts.csv",
+    log:
+        "logs/fits/llm.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        resamples=FITS["bootstraps"],
+        seed=FITS["seed"],
+        source=source_fingerprint(
+            "fits/llm", "fits/group", "fits/published", "fits/inputs", "tables"
+        ),
+    message:
+        "Fitting the losses of language models"
+    shell:
+        "python -m scaling.fits.llm --published {input.published:q} --resamples {params.resamples}"
+        " --seed {params.seed} --fit {output.fit} --intercepts {output.intercepts} > {log} 2>&1"
+
+
+rule fetch_chinchilla:
+    input:
+        [] if POINTS_ARE_REMOTE else FITS["chinchilla_points"],
+    output:
+        "results/fits/chinchilla_points.csv",
+    log:
+        "logs/fits/fetch_chinchilla.log",
+    threads: 1
+    resources:
+        mem_mb=500,
+        network=int(POINTS_ARE_REMOTE),
+    params:
+        points=FITS["chinchilla_points"],
+        source=source_fingerprint("fits/points", "tables"),
+    message:
+        "Getting the Chinchilla points (without a network that part is left out)"
+    shell:
+        "python -m scaling.fits.points --source {params.points:q} --output {output} > {log} 2>&1"
+
+
+rule fit_chinchilla:
+    input:
+        points="results/fits/chinchilla_points.csv",
+        shapes=SHAPES,
+    output:
+        fit=report(
+            "results/tables/chinchilla_fit.csv",
+            caption="../report/chinchilla_fit.rst",
+            category="Fits",
+            labels={"table": "chinchilla_fit", "shows": "the Chinchilla law by three estimators"},
+        ),
+        profile="results/tables/chinchilla_profile.csv",
+        widths=report(
+            "results/tables/width_fit.csv",
+            caption="../report/width_fit.rst",
+            category="Fits",
+            labels={"table": "width_fit", "shows": "parameters against width"},
+        ),
+    log:
+        "logs/fits/chinchilla.log",
+    benchmark:
+        "logs/fits/chinchilla.benchmark.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        excluded=FITS["excluded_points"],
+        resamples=FITS["bootstraps"],
+        seed=FITS["seed"],
+        source=source_fingerprint(
+            "fits/chinchilla",
+            "fits/power_sum",
+            "fits/errors",
+            "fits/published",
+            "fits/inputs",
+            "fits/points",
+            "tables",
+        ),
+    message:
+        "Fitting the Chinchilla law"
+    shell:
+        "python -m scaling.fits.chinchilla --points {input.points} --shapes {input.shapes:q}"
+        " --excluded {params.excluded} --resamples {params.resamples} --seed {params.seed}"
+        " --widths {output.widths} --fit {output.fit} --profile {output.profile} > {log} 2>&1"
+
+
+rule fit_joint_law:
+    input:
+        points="results/fits/chinchilla_points.csv",
+        shapes=SHAPES,
+    output:
+        report(
+            "results/tables/joint_fit.csv",
+            caption="../report/joint_fit.rst",
+            category="Fits",
+            labels={"table": "joint_fit", "shows": "the law of width, depth and data"},
+        ),
+    log:
+        "logs/fits/joint.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        excluded=FITS["excluded_points"],
+        resamples=FITS["bootstraps"],
+        seed=FITS["seed"],
+        source=source_fingerprint(
+            "fits/joint",
+            "fits/chinchilla",
+            "fits/power_sum",
+            "fits/errors",
+            "fits/published",
+            "fits/inputs",
+            "fits/points",
+            "tables",
+        ),
+    message:
+        "Fitting the law of width, depth and data"
+    shell:
+        "python -m scaling.fits.joint --points {input.points} --shapes {input.shapes:q}"
+        " --excluded {params.excluded} --resamples {params.resamples} --seed {params.seed}"
+        " --output {output} > {log} 2>&1"
+
+
+rule hold_claims:
+    input:
+        models="results/tables/toy_models.csv",
+        features="results/tables/toy_features.csv",
+        exponents="results/tables/toy_exponents.csv",
+        starts="results/tables/toy_exponent_starts.csv",
+        overlaps="results/tables/llm_overlaps.csv",
+        losses="results/tables/llm_loss_fit.csv",
+        widths="results/tables/width_fit.csv",
+        chinchilla="results/tables/chinchilla_fit.csv",
+        published=expand(
+            "{folder}/{name}.csv",
+            folder=READ_OFF,
+            name=[
+                "fig1d_strong_loss",
+                "fig4a_r_squared",
+                "fig6e_model_exponent",
+                "fig7b_density_scaling",
+                "fig8a_llm_overlap",
+            ],
+        ),
+    output:
+        report(
+            "results/tables/claims.csv",
+            caption="../report/claims_table.rst",
+            category="Claims",
+            labels={"table": "claims", "shows": "every claim, published and ours"},
+        ),
+    log:
+        "logs/fits/claims.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        study=FITS["study"],
+        published=READ_OFF,
+        source=source_fingerprint(
+            "claims/__main__",
+            "claims/verdict",
+            "claims/study",
+            "claims/toy_exponents",
+            "claims/toy_geometry",
+            "claims/language_models",
+            "fits/curve",
+            "fits/published",
+            "fits/inputs",
+            "geometry",
+            "theory",
+            "tables",
+        ),
+    message:
+        "Holding the paper's claims against the tables"
+    shell:
+        "python -m scaling.claims --models {input.models} --features {input.features}"
+        " --exponents {input.exponents} --starts {input.starts} --overlaps {input.overlaps}"
+        " --losses {input.losses} --widths {input.widths} --chinchilla {input.chinchilla}"
+        " --published {params.published:q} --study {params.study:q} --output {output} > {log} 2>&1"
+
+
+for figure, (number, shows, options) in FIT_FIGURES.items():
+
+    rule:
+        name:
+            f"draw_{figure}"
+        input:
+            list(options.values()),
+        output:
+            report(
+                f"results/figures/{figure}.svg",
+                caption=f"../report/{figure}.rst",
+                category="Claims" if figure == "claims" else "Fits",
+                labels={"figure": number, "shows": shows},
+            ),
+            f"results/figures/{figure}.png",
+        log:
+            f"logs/figures/{figure}.log",
+        threads: 1
+        resources:
+            mem_mb=1000,
+        params:
+            figure=figure,
+            tables=shlex.join(
+                part for option, path in options.items() for part in (f"--{option}", path)
+            ),
+            source=source_fingerprint(
+                "figures/fits", "figures/style", "fits/llm", "fits/published", "tables"
+            ),
+        message:
+            f"Drawing {figure}"
+        shell:
+            "python -m scaling.figures.fits --figure {params.figure} {params.tables}"
+            " --output {output} > {log} 2>&1"
+
+
+# Asked for by name: `snakemake --cores all readme`. README.md is no output, for Snakemake removes outputs before a job.
+rule readme:
+    input:
+        claims=f"{workflow.basedir}/resources/recorded/claims.csv",
+        run=f"{workflow.basedir}/resources/recorded/run.yaml",
+    output:
+        touch("results/readme.done"),
+    log:
+        "logs/readme.log",
+    threads: 1
+    resources:
+        mem_mb=500,
+    params:
+        readme=f"{workflow.basedir}/README.md",
+        recorded=f"{workflow.basedir}/resources/recorded",
+        source=source_fingerprint("readme", "tables"),
+    message:
+        "Writing the marked blocks of README.md"
+    shell:
+        "python -m scaling.readme write --recorded {params.recorded:q} --readme {params.readme:q} > {log} 2>&1"
