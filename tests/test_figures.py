@@ -44,8 +44,8 @@ def words(figure: Figure) -> str:
 def test_every_figure_draws_from_full_tables(name: str, full: Study, tmp_path: Path) -> None:
     figure = toy.FIGURES[name](full)
     assert all(axes.has_data() for axes in figure.axes)
-    style.save(figure, tmp_path / "a.svg", tmp_path / "a.png")
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.png", "a.svg"]
+    style.save(figure, tmp_path / "a.svg")
+    assert [file.name for file in tmp_path.iterdir()] == ["a.svg"]
 
 
 @pytest.mark.parametrize("name", toy.FIGURES)
