@@ -132,7 +132,7 @@ def test_values_are_uniform_between_0_and_2() -> None:
     value = draw_batch(np.random.default_rng(5), P, 20_000).value
     assert value.dtype == np.float32
     assert stats.kstest(value, stats.uniform(0, 2).cdf).pvalue > ALARM
-    error = np.sqrt([1 / 3, 64 / 45] / np.float64(len(value)))  # variances of v and v^2
+    error = np.sqrt(np.array([1 / 3, 64 / 45]) / len(value))  # variances of v and v^2
     assert np.all(np.abs(np.array([value.mean(), (value**2).mean()]) - [1, 4 / 3]) < 4 * error)
     assert abs(stats.pearsonr(value[1:], value[:-1]).statistic) < 4 / np.sqrt(len(value))
 

@@ -2,17 +2,25 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_oracle import CASES, autograd, batch_of, double, model_state, relative_error, samples
+from toy_oracle import (
+    CASES,
+    TOLERANCE,
+    autograd,
+    batch_of,
+    double,
+    errors,
+    model_state,
+    relative_error,
+    samples,
+)
 
 from scaling.toy.features import dense, draw_batch, frequencies
 from scaling.toy.model import PlainTraining, ToyModel
 from scaling.toy.numba_engine import NumbaEngine
 from scaling.toy.recipe import Recipe, initial_state
-
-
-TOLERANCE = 1e-5  # ||ours - float64|| / ||float64||, for the loss, W's gradient and b's
 
 
 def engine(W: np.ndarray, b: np.ndarray, batch_size: int) -> NumbaEngine:
@@ -28,10 +36,7 @@ def test_gradients_are_those_of_autograd(n: int, m: int, sign: str, kind: str, l
     (W, b), x = model_state(n, m, sign, rng), samples(kind, law, n, batch_size, rng)
     model, expected = engine(W, b, batch_size), autograd(W, b, x)
     for dense_backward in (False, True):
-        found = model.gradients(batch_of(x), dense_backward)
-        assert [relative_error(*pair) for pair in zip(found, expected, strict=True)] == pytest.approx(
-            [0] * 3, abs=TOLERANCE
-        )
+        assert max(errors(model.gradients(batch_of(x), dense_backward), expected)) < TOLERANCE
 
 
 @settings(deadline=None, max_examples=60)
@@ -40,8 +45,10 @@ def test_gradients_of_any_small_model(n: int, m: int, batch_size: int, p: float,
     rng = np.random.default_rng(seed)
     W, b = initial_state(n, min(m, n), rng)
     x = (rng.uniform(0, 2, (batch_size, n)) * (rng.random((batch_size, n)) < p)).astype(np.float32)
+    expected = autograd(W, b, x)
+    unavoidable = max(errors(autograd(W, b, x, torch.float32), expected))  # where z almost cancels
     found = engine(W, b, batch_size).gradients(batch_of(x), backward)
-    assert max(map(relative_error, found, autograd(W, b, x))) < TOLERANCE
+    assert max(errors(found, expected)) < max(TOLERANCE, 4 * unavoidable)
 
 
 def test_gradients_leave_the_model_alone() -> None:
@@ -66,9 +73,9 @@ def test_a_trajectory_is_that_of_the_plain_loop(gamma: float, factor: float) -> 
         batch = draw_batch(rng, p, 128)
         losses.append((ours.train_on(batch), plain.train_on(double(dense(batch, 60)))))
     found, expected = np.transpose(losses)
-    np.testing.assert_allclose(found, expected, rtol=1e-4)
-    assert relative_error(ours.W, plain.model.W.detach().numpy()) < 1e-4
-    assert relative_error(ours.b, plain.model.b.detach().numpy()) < 1e-4
+    np.testing.assert_allclose(found, expected, rtol=TOLERANCE)
+    assert relative_error(ours.W, plain.model.W.detach().numpy()) < TOLERANCE
+    assert relative_error(ours.b, plain.model.b.detach().numpy()) < TOLERANCE
 
 
 def test_advance_draws_and_trains_as_step_by_step() -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,7 +64,7 @@ def test_learning_rates_of_the_large_study() -> None:
         ("learning_rate_exponent", math.nan), ("bias_learning_rate_exponent", math.inf),
     ],
 )  # fmt: skip
-def test_a_value_that_no_training_can_have_is_named(key: str, value: float) -> None:
+def test_a_value_that_no_training_can_have_is_named(key: str, value: Any) -> None:
     with pytest.raises(InputError, match=rf"^{key} = {value}: must"):
         Recipe(**{key: value})
 

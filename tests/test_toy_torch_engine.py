@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from torch.utils._python_dispatch import TorchDispatchMode
-from toy_oracle import CASES, autograd, double, model_state, relative_error, samples
+from toy_oracle import CASES, TOLERANCE, autograd, double, errors, model_state, relative_error, samples
 
 from scaling.toy.features import dense as dense_batch
 from scaling.toy.features import draw_batch, frequencies
@@ -18,7 +18,6 @@ from scaling.toy.recipe import Recipe, initial_state
 from scaling.toy.torch_engine import Entries, Sampler, TorchStack, entries, models_that_fit
 
 
-TOLERANCE = 1e-5  # ||ours - float64|| / ||float64||, for the loss, W's gradient and b's
 ALARM = 1e-4  # probability that a statistical test fails a true sampler, had the seed been another
 CPU = torch.device("cpu")
 
@@ -50,11 +49,9 @@ def test_gradients_are_those_of_autograd(n: int, m: int, sign: str, kind: str, l
     batch_size = 256 if n < 1000 else 2048
     (W, b), x = model_state(n, m, sign, rng), samples(kind, law, n, batch_size, rng)
     recipe = Recipe(steps=1, warmup_steps=0, batch_size=batch_size)
-    found = TorchStack([W], [b], [frequencies("linear", n, None, 1.0)], [0.0], recipe, 1).gradients(
-        torch.from_numpy(x)[None]
-    )
-    expected = autograd(W, b, x)
-    assert max(relative_error(ours[0], reference) for ours, reference in zip(found, expected, strict=True)) < TOLERANCE
+    engine = TorchStack([W], [b], [frequencies("linear", n, None, 1.0)], [0.0], recipe, 1)
+    loss, dW, db = engine.gradients(torch.from_numpy(x)[None])
+    assert max(errors((loss[0], dW[0], db[0]), autograd(W, b, x))) < TOLERANCE
 
 
 @settings(deadline=None, max_examples=60)
@@ -66,7 +63,8 @@ def test_gradients_of_any_small_stack(n: int, widths: list[int], p: float, seed:
     loss, dW, db = engine.gradients(torch.from_numpy(x))
     for k, (W, b) in enumerate(zip(*engine.state(), strict=True)):
         expected = autograd(W, b, x[k])
-        assert max(map(relative_error, (loss[k], dW[k], db[k]), expected)) < TOLERANCE
+        unavoidable = max(errors(autograd(W, b, x[k], torch.float32), expected))  # where z almost cancels
+        assert max(errors((loss[k], dW[k], db[k]), expected)) < max(TOLERANCE, 4 * unavoidable)
 
 
 def test_a_drawn_batch_trains_as_its_dense_samples_do() -> None:
@@ -78,9 +76,8 @@ def test_a_drawn_batch_trains_as_its_dense_samples_do() -> None:
         rows = dense(drawn, 40)[k, drawn.weight[k] == 1].numpy()
         x = np.zeros((500, 40), np.float32)
         x[: len(rows)] = rows
-        expected = autograd(W, b, x)
         ours = (loss[k].item(), found[k][:, : W.shape[1]], found[k][:, -1])
-        assert max(map(relative_error, ours, expected)) < TOLERANCE
+        assert max(errors(ours, autograd(W, b, x))) < TOLERANCE
 
 
 def test_a_trajectory_is_that_of_the_plain_loop() -> None:
@@ -92,10 +89,10 @@ def test_a_trajectory_is_that_of_the_plain_loop() -> None:
     for step in range(200):
         x = batches(engine, 60, 128, step)
         expected = [training.train_on(x[k].double()) for k, training in enumerate(plain)]
-        np.testing.assert_allclose(engine.train_on(x), expected, rtol=1e-4)
+        np.testing.assert_allclose(engine.train_on(x), expected, rtol=TOLERANCE)
     for model, W, b in zip(models, *engine.state(), strict=True):
-        assert relative_error(W, model.W.detach().numpy()) < 1e-4
-        assert relative_error(b, model.b.detach().numpy()) < 1e-4
+        assert relative_error(W, model.W.detach().numpy()) < TOLERANCE
+        assert relative_error(b, model.b.detach().numpy()) < TOLERANCE
 
 
 def test_zero_columns_stay_exactly_zero() -> None:

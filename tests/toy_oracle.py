@@ -11,6 +11,8 @@ from scaling.toy.model import ToyModel, mean_loss
 
 
 Floats = NDArray[np.floating]
+Gradients = tuple[float, Floats, Floats]  # mean loss and its gradients by W and b
+TOLERANCE = 1e-5  # relative error of each against float64
 
 
 def batch_of(x: Floats) -> Batch:
@@ -24,10 +26,11 @@ def double(array: Floats) -> torch.Tensor:
     return torch.from_numpy(np.array(array, np.float64))
 
 
-def autograd(W: Floats, b: Floats, x: Floats) -> tuple[float, Floats, Floats]:
-    """Mean loss and its gradients by W and b, in float64, from model.py."""
-    model = ToyModel(double(W), double(b))
-    loss = mean_loss(model(double(x)), double(x))
+def autograd(W: Floats, b: Floats, x: Floats, dtype: torch.dtype = torch.float64) -> Gradients:
+    """Mean loss and its gradients by W and b from model.py."""
+    samples = double(x).to(dtype)
+    model = ToyModel(double(W).to(dtype), double(b).to(dtype))
+    loss = mean_loss(model(samples), samples)
     dW, db = torch.autograd.grad(loss, [model.W, model.b])
     return loss.item(), dW.numpy(), db.numpy()
 
@@ -36,6 +39,11 @@ def relative_error(ours: Floats, reference: Floats) -> float:
     """||ours - reference|| / ||reference||; the plain norm where the reference is zero."""
     norm = np.linalg.norm(reference)
     return float(np.linalg.norm(np.asarray(ours, np.float64) - reference) / (norm or 1.0))
+
+
+def errors(ours: Gradients, reference: Gradients) -> list[float]:
+    """Relative errors of a mean loss and of its gradients by W and b."""
+    return [relative_error(np.asarray(a), np.asarray(b)) for a, b in zip(ours, reference, strict=True)]
 
 
 def model_state(n: int, m: int, sign: str, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
