@@ -73,19 +73,20 @@ def learning_rate_check(study: Study) -> Figure:
             rows = over_seeds(some[some["learning_rate_factor"] == factor], "loss", ["m"])
             style.points(left, rows["m"], rows["value"], rows["error"], linestyle=look, color=_factor_colour(factor))
         fits = of_curve(exponents, curve, CURVE[:-1])
-        style.points(
-            right, fits["learning_rate_factor"], fits["exponent"], fits["exponent_stderr"], color=style.BLACK,
-            linestyle=look, linewidth=0.7, label=rf"$\gamma$ = {style.number(curve['gamma'])}, {law}",
-        )  # fmt: skip
+        if len(fits):
+            style.points(
+                right, fits["learning_rate_factor"], fits["exponent"], fits["exponent_stderr"], color=style.BLACK,
+                linestyle=look, linewidth=0.7, label=rf"$\gamma$ = {style.number(curve['gamma'])}, {law}",
+            )  # fmt: skip
     for axis, ticks in (("x", list(models["m"])), ("y", None)):
         style.log_axis(left, axis, ticks)
     left.set(xlabel=M, ylabel=LOSS)
     left.legend(handles=style.colour_key(left, factors, _factor_colour, "learning rate ×"))
-    style.log_axis(right, "x", factors)
-    right.set(xlabel="learning rate, relative to the recipe", ylabel=r"model exponent $\alpha_m$")
     if exponents.empty:
         style.missing(right, "no curve has enough widths for a line")
     else:
+        style.log_axis(right, "x", factors)
+        right.set(xlabel="learning rate, relative to the recipe", ylabel=r"model exponent $\alpha_m$")
         middle = exponents["exponent"].mean()
         low, high = right.get_ylim()
         right.set_ylim(min(low, middle - 0.15), max(high, middle + 0.15))

@@ -179,8 +179,9 @@ def fig7_density(study: Study) -> Figure:
     style.legend(left, loc="lower left", ncols=2)
     if len(models):
         models = models[models["gamma"] == fullest(models, "gamma", "activation_density", PUBLISHED_DENSITY_GAMMA)]
-    else:
-        style.note(left, "ours: fewer than two activation densities", "upper left")
+    if frame.empty:
+        lack = "enough widths for a line" if len(models) else "two activation densities"
+        style.note(left, f"ours: no curve has {lack}", "upper left")
     _loss_by_density(right, models, published)
     style.foot(figure, described(models) + " Bars on exponents: standard error of the slope.")
     return figure
