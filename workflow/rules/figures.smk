@@ -82,6 +82,12 @@ for figure, (number, shows) in TOY_FIGURES.items():
             " --published {input.published} --output {output} > {log} 2>&1"
 
 
+rule figures:
+    input:
+        expand("results/figures/{figure}.{ending}", figure=TOY_FIGURES, ending=["svg", "png"]),
+        "results/figures/overview.png",
+
+
 rule draw_overview:
     input:
         expand("results/figures/{figure}.png", figure=OVERVIEW_FIGURES),
