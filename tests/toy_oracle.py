@@ -10,6 +10,8 @@ from scaling.toy.features import FREQUENCY_LAWS, Batch, draw_batch, frequencies
 from scaling.toy.model import ToyModel, mean_loss
 
 
+torch.set_num_threads(1)  # the models are small: threads would wait for each other
+
 Floats = NDArray[np.floating]
 Gradients = tuple[float, Floats, Floats]  # mean loss and its gradients by W and b
 TOLERANCE = 1e-5  # relative error of each against float64
