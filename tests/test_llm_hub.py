@@ -280,17 +280,28 @@ def test_unreachable_host_is_no_connection() -> None:
             Repository("org/safe", "main", endpoint, PATIENCE).open("config.json")
 
 
-def test_the_hugging_face_cache_needs_no_network(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("repo", REPOSITORIES)
+@pytest.mark.parametrize("sharded", [False, True])
+def test_the_hugging_face_cache_needs_no_network(
+    repo: str, sharded: bool, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cache = tmp_path / "huggingface"
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
     commit = hashlib.sha1(b"").hexdigest()
-    (cache / "models--org--safe/refs").mkdir(parents=True)
-    (cache / "models--org--safe/refs/main").write_text(commit)
-    shutil.copytree(root / "org/safe", cache / "models--org--safe/snapshots" / commit)
-    nowhere = Repository("org/safe", "main", f"http://127.0.0.1:{free_port()}", PATIENCE)
+    (cache / "models--org--x/refs").mkdir(parents=True)
+    (cache / "models--org--x/refs/main").write_text(commit)
+    folder = shutil.copytree(root / repo, cache / "models--org--x/snapshots" / commit)
+    if sharded:
+        (file,) = folder.glob("*model.*")
+        index = {"weight_map": {"lm_head.weight": f"shard-1{file.suffix}"}}
+        (folder / f"{file.name}.index.json").write_text(json.dumps(index))
+        file.rename(folder / f"shard-1{file.suffix}")
+    nowhere = Repository("org/x", "main", f"http://127.0.0.1:{free_port()}", PATIENCE)
     tensor, found = load_head(nowhere, tmp_path / "heads")
     np.testing.assert_array_equal(Rows(tensor).stored(0, NU), WEIGHTS)
     assert found.commit == commit
+    with pytest.raises(NoConnectionError):
+        load_head(Repository("org/y", "main", nowhere.endpoint, PATIENCE), tmp_path / "heads")
 
 
 # ---- what was kept

@@ -96,9 +96,10 @@ def norm_distributions(content: Tables) -> Figure:
         mean = np.average(bins["mean_norm"], weights=bins["n_rows"].astype(float))
         axes[1].plot(middle_rank(bins), bins["mean_norm"] / mean, color=colour(families.get(tokenizer, "local")))
     axes[1].set(xscale="log", xlabel="rank of the token", ylabel="norm / mean norm")
-    for axis, data in zip(axes, (content.norms, with_head), strict=True):
-        if not len(data):
-            style.missing(axis, NOT_MEASURED)
+    if not len(content.norms):
+        style.missing(axes[0], NOT_MEASURED)
+    if not len(with_head):
+        style.missing(axes[1], "no measured model's tokenizer counted: give its name under llm: tokens")
     for family in content.measured["family"].unique():
         axes[0].plot([], [], color=colour(family), label=family)
     style.legend(axes[0])
@@ -133,7 +134,7 @@ def frequency_against_rank(content: Tables) -> Figure:
         rank, share, slope = middle_rank(bins), bins["frequency"].to_numpy(float), row["exponent_window"]
         name = f"{row['tokenizer']}, {row['text']}"
         if not pd.isna(row["exponent"]):
-            name += rf": $\alpha$ = {row['exponent']:.2f} $\pm$ {row['exponent_stderr']:.2f}"
+            name += rf": $\alpha$ = {row['exponent']:.3f} $\pm$ {row['exponent_stderr']:.3f}"
         if len(bins):
             axis.plot(rank, share, marker=".", ms=3, color=f"C{number}", label=name)
         if not pd.isna(slope):

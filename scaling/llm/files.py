@@ -92,6 +92,10 @@ class Folder:
         """Its path."""
         return str(self.path)
 
+    def has(self, path: str) -> bool:
+        """Whether the file is on this machine."""
+        return (self.path / path).is_file()
+
     def open(self, path: str) -> LocalFile:
         """The file `path` of the folder; raises MissingFileError."""
         file = LocalFile(self.path / plain(path, self.name))

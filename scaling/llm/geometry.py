@@ -16,7 +16,7 @@ from scaling.command import InputError
 from scaling.geometry import mean_sq_overlap_from_gram, row_norms
 
 
-BLOCK = 1 << 24  # numbers in a block of rows: 64 MB in float32
+BLOCK = 1 << 25  # numbers in a block of rows: 128 MB in float32
 PAIR_ROWS = 1024  # rows compared with all others at a time when pairs are exact
 
 

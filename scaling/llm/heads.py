@@ -10,13 +10,20 @@ from typing import Any
 
 from huggingface_hub.errors import StrictDataclassError
 
-from scaling.llm.files import Folder, MissingFileError, read
+from scaling.llm.files import File, Folder, MissingFileError, read
 from scaling.llm.hub import Repository
 from scaling.llm.safetensors_file import SafetensorsFile
 from scaling.llm.tensor import Tensor, UnsupportedCheckpointError
 from scaling.llm.torch_file import TorchFile
 
 
+# Where the weights may be, the better container first; an index names the shards.
+WEIGHT_FILES = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
 SMALL = 16 << 20  # bytes of a config or an index; the largest in use have about 1 MB
 
 
@@ -58,7 +65,7 @@ def find_head(source: Folder | Repository) -> Head:
 
     Raises TensorNotFoundError, UnsupportedCheckpointError, and what opening and reading raise.
     """
-    config = read_json(source, "config.json")
+    config = json_object(source.open("config.json"))
     file, found, size = open_checkpoint(source, config)
     name, tied = found or choose(file.names, config)
     if name not in file.names:
@@ -73,9 +80,8 @@ def find_head(source: Folder | Repository) -> Head:
     return Head(tensor, tied, source.commit, size)
 
 
-def read_json(source: Folder | Repository, path: str) -> dict[str, Any]:
-    """The JSON object in file `path`."""
-    file = source.open(path)
+def json_object(file: File) -> dict[str, Any]:
+    """The JSON object in a file."""
     try:
         content = json.loads(read(file, 0, file.size, longest=SMALL))
     except (ValueError, RecursionError):
@@ -89,20 +95,18 @@ def open_checkpoint(
     source: Folder | Repository, config: dict[str, Any]
 ) -> tuple[SafetensorsFile | TorchFile, tuple[str, bool] | None, int | None]:
     """The file with the head; its name and whether it is tied, if an index told; and the bytes of the checkpoint."""
-    for stem, container in (("model.safetensors", SafetensorsFile), ("pytorch_model.bin", TorchFile)):
+    for name in sorted(WEIGHT_FILES, key=lambda name: not source.has(name)):  # first what needs no request
+        container = SafetensorsFile if "safetensors" in name else TorchFile
         try:
-            file = source.open(stem)
-        except MissingFileError:
-            pass
-        else:
-            return container(file), None, file.size
-        try:
-            index = read_json(source, f"{stem}.index.json")
+            file = source.open(name)
         except MissingFileError:
             continue
+        if not name.endswith(".json"):
+            return container(file), None, file.size
+        index = json_object(file)
         shards = index.get("weight_map")
         if not isinstance(shards, dict) or not all(isinstance(shard, str) for shard in shards.values()):
-            raise UnsupportedCheckpointError(f"{source.name}: {stem}.index.json has no weight_map of names to files")
+            raise UnsupportedCheckpointError(f"{file.name}: no weight_map of names to files")
         found = choose(list(shards), config)
         metadata = index.get("metadata")
         size = metadata.get("total_size") if isinstance(metadata, dict) else None

@@ -219,6 +219,10 @@ class Repository:
         """The repository's id."""
         return self.repo_id
 
+    def has(self, path: str) -> bool:
+        """Whether the file is on this machine, in the Hugging Face cache."""
+        return self._cached(path) is not None
+
     def open(self, path: str) -> File:
         """The file `path` at the pinned commit; raises MissingFileError, NoConnectionError, and the Hub's refusals."""
         path = plain(path, self.repo_id)
