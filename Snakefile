@@ -22,6 +22,10 @@ include: "workflow/rules/common.smk"
 config = checked_config(config)
 
 
+onstart:
+    workflow.globals["held_lock"] = hold_lock()
+
+
 include: "workflow/rules/toy.smk"
 # include: fits
 # include: llm

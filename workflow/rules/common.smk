@@ -1,4 +1,5 @@
 # The only functions outside the package: they read the config and name targets, and hold no science.
+import fcntl
 import hashlib
 import json
 import os
@@ -40,6 +41,24 @@ def checked_config(config):
         return config
     except InputError as error:
         raise WorkflowError(str(error)) from None
+
+
+def hold_lock():
+    """One run at a time in a folder, by a lock that the system frees with the process: a killed run leaves none.
+
+    Snakemake's own lock outlives kill -9, so the profile turns it off.
+    """
+    if not workflow.is_main_process:
+        return None  # a job of a run that holds the lock
+    os.makedirs(".snakemake", exist_ok=True)
+    lock = open(".snakemake/superposition-scaling.lock", "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise WorkflowError(
+            f"another snakemake is at work in {os.getcwd()}; wait until it ends, or use another folder by --directory"
+        ) from None
+    return lock
 
 
 def source_fingerprint(*modules):
