@@ -51,7 +51,7 @@ def claims_block(folder: Path) -> str:
         lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
     missing = claims.loc[claims["verdict"] == "not_run", "claim"].value_counts(sort=False)
     if len(missing):
-        names = "; ".join(f"{claim} ({count} row{'s' * (count > 1)})" for claim, count in missing.items())
+        names = "; ".join(f"{claim} ({count} row{'s' if count > 1 else ''})" for claim, count in missing.items())
         lines += ["", f"Not run in this study, with how to run them in the table's note: {names}."]
     return "\n".join(lines)
 
