@@ -2,6 +2,7 @@
 
 from functools import cache
 from importlib import resources
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def validate(name: str, frame: pd.DataFrame, where: str) -> pd.DataFrame:
     for column, entry in columns.items():
         try:
             frame[column] = frame[column].astype(TYPES[entry["type"]])
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{where}: column {column} of table {name} must be {entry['type']}: {error}") from None
     try:
         return schema(name).validate(frame, lazy=True)
@@ -69,22 +70,26 @@ def validate(name: str, frame: pd.DataFrame, where: str) -> pd.DataFrame:
         case = error.failure_cases.iloc[0]
         row = "" if pd.isna(case["index"]) else f", row {int(case['index']) + 2}"
         raise InputError(
-            f"{where}{row}: column {case['column']} of table {name} holds {case['failure_case']!r}, "
+            f"{where}{row}: column {case['column']} of table {name} holds {case['failure_case']}, "
             f"but must satisfy {case['check']} ({len(error.failure_cases)} such places)"
         ) from None
 
 
 def read(name: str, path: Path | str) -> pd.DataFrame:
     """Read and validate table `name`; raises InputError when the file is missing, cut, or edited out of shape."""
-    columns = dictionary()[name]["columns"]
-    text = {column: "string" for column, entry in columns.items() if entry["type"] == "str"}
+    text = {column: "string" for column, entry in dictionary()[name]["columns"].items() if entry["type"] != "bool"}
     try:
-        frame = pd.read_csv(path, dtype=text, keep_default_na=True, float_precision="round_trip", comment="#")
+        with open(path, encoding="utf-8") as file:
+            comments = sum(1 for _ in takewhile(lambda line: line.startswith("#"), file))
+        frame = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""], skiprows=comments)
     except FileNotFoundError:
         raise InputError(f"{path}: no such table; make it with `snakemake --cores all {path}`") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a readable CSV table {name}: {error}") from None
-    return validate(name, frame, str(path))
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise InputError(f"{path}: not a readable CSV table {name}: rows have more cells than the header")
+    frame.index += comments  # so that an error names the line of the file
+    return validate(name, frame, str(path)).reset_index(drop=True)
 
 
 def write(name: str, frame: pd.DataFrame, path: Path | str) -> None:
