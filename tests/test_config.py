@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scaling.command import InputError
+from scaling.config import check, descriptions, with_defaults
+from scaling.toy.recipe import Recipe
+from scaling.toy.study import GRID_DEFAULTS
+
+
+ROOT = Path(__file__).parents[1]
+SCHEMAS = {path.name.removesuffix(".schema.yaml"): path for path in ROOT.glob("workflow/schemas/*.schema.yaml")}
+TOY_SCHEMA = yaml.safe_load(SCHEMAS["toy"].read_text())
+
+
+@pytest.mark.parametrize("file", ["config.yaml", "config/paper.yaml", "tests/smoke.yaml"])
+def test_configs_of_the_repository_are_valid(file):
+    config = yaml.safe_load((ROOT / file).read_text())
+    for name, section in config.items():
+        check(section, yaml.safe_load(SCHEMAS[name].read_text()))
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_key_has_a_description(name):
+    for key, _, description in descriptions(yaml.safe_load(SCHEMAS[name].read_text())):
+        leaf = key.split(": ")[-1]
+        assert description or leaf in ("from", "to", "points"), key
+
+
+def toy(**grid):
+    return {
+        "trainings": {"paper": {}},
+        "experiments": {"sweep": [{"training": "paper", "m": [10], "gamma": [-1], **grid}]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({**toy(), "trainigs": {}}, "unknown key 'trainigs'.* did you mean trainings"),
+        (toy(gama=1), "config: experiments: sweep: 0: unknown key 'gama'.*did you mean gamma"),
+        (toy(m=[]), "config: experiments: sweep: 0: m"),
+        (toy(m=["10"]), "config: experiments: sweep: 0: m"),
+        (toy(seeds=0), "0 is less than the minimum of 1 .number of seeds"),
+        (toy(alpha="one"), "alpha"),
+        (toy(gamma={"from": 0, "to": 1}), "gamma"),
+        ({"trainings": {"paper": {"steps": -1}}, "experiments": {}}, "config"),
+    ],
+)
+def test_a_bad_config_is_named_in_one_line(config, message):
+    with pytest.raises(InputError, match=message) as caught:
+        check(config, TOY_SCHEMA)
+    assert "\n" not in str(caught.value)
+
+
+def test_defaults_of_schema_and_package_are_the_same():
+    filled = with_defaults(toy(), TOY_SCHEMA)
+    assert Recipe(**filled["trainings"]["paper"]) == Recipe()
+    (grid,) = filled["experiments"]["sweep"]
+    assert {key: grid[key] for key in GRID_DEFAULTS} == GRID_DEFAULTS
+    assert toy() == toy()

@@ -1,0 +1,118 @@
+import json
+import shlex
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from scaling.command import InputError
+from scaling.toy.study import Cell, axis, distinct_cells, experiments, grid_cells, stacks, training_arguments
+
+
+GRID = {"training": "paper", "n": 50, "m": [5, 10], "gamma": [-1, 0.5], "alpha": [0, 1], "seeds": 2}
+TOY = {
+    "held_out_samples": 64,
+    "trainings": {"paper": {"steps": 10, "warmup_steps": 1}},
+    "experiments": {"sweep": [GRID]},
+}
+
+
+def cell(**changes):
+    settings = {"training": "paper", "frequency_law": "power_law", "n": 50, "m": 5, "gamma": -1.0, "alpha": 1.0}
+    return Cell(**{**settings, "activation_density": 1.0, "seed": 0, **changes})
+
+
+def test_grid_is_the_product_of_its_axes():
+    cells = grid_cells(GRID)
+    assert len(cells) == len(set(cells)) == 2 * 2 * 2 * 2
+    assert {c.m for c in cells} == {5, 10}
+    assert {c.seed for c in cells} == {0, 1}
+
+
+def test_axis_of_equal_steps_ends_where_it_says():
+    assert axis({"from": -1, "to": 1, "points": 3}) == [-1.0, 0.0, 1.0]
+    assert axis(3) == [3]
+    assert axis([1, 2]) == [1, 2]
+
+
+def test_largest_density_makes_the_most_frequent_feature_always_active():
+    grid = {"training": "paper", "m": 10, "gamma": -1, "activation_density": {"from": 1, "to": "largest", "points": 2}}
+    last = grid_cells(grid)[-1]
+    assert last.activation_density == pytest.approx(np.sum(1 / np.arange(1, 1001)))
+    assert last.p[0] == pytest.approx(1.0, abs=1e-12)
+    assert last.p[0] <= 1.0
+
+
+def test_a_cell_asked_for_twice_is_trained_once():
+    toy = {**TOY, "experiments": {"sweep": [GRID, GRID], "again": [{**GRID, "m": [5, 20]}]}}
+    assert len(experiments(toy)["sweep"]) == 16
+    assert len(experiments(toy)["again"]) == 16
+    assert len(distinct_cells(toy)) == 24
+
+
+def test_cells_that_would_share_a_file_are_refused():
+    toy = {**TOY, "experiments": {"sweep": [{**GRID, "gamma": [0.1, 0.1 + 1e-9]}]}}
+    with pytest.raises(InputError, match="share a name"):
+        experiments(toy)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"m": 51}, "m = 51, n = 50"),
+        ({"m": 0}, "m = 0"),
+        ({"gamma": float("nan")}, "gamma = nan"),
+        ({"gamma": float("inf")}, "gamma = inf"),
+        ({"alpha": float("nan")}, "alpha = nan"),
+        ({"alpha": None}, "needs a finite data exponent"),
+        ({"activation_density": 5.0}, "feature 1 would be active .* the largest activation density E here is 4.49"),
+        ({"activation_density": 0.0}, "E = 0"),
+        ({"seed": -1}, "seed = -1"),
+        ({"learning_rate_factor": 0.0}, "learning_rate_factor = 0"),
+        ({"frequency_law": "linear"}, "the linear law has no data exponent"),
+        ({"frequency_law": "zipf", "alpha": None}, "must be one of power_law"),
+    ],
+)
+def test_cells_that_cannot_be_trained_are_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        cell(**changes)
+
+
+def test_errors_of_a_study_name_the_experiment():
+    with pytest.raises(InputError, match="experiments: sweep: m = 60"):
+        experiments({**TOY, "experiments": {"sweep": [{**GRID, "m": 60}]}})
+    with pytest.raises(InputError, match="training 'papr' is not one of paper"):
+        experiments({**TOY, "experiments": {"sweep": [{**GRID, "training": "papr"}]}})
+    with pytest.raises(InputError, match="trainings: paper: warmup_steps = 20"):
+        experiments({**TOY, "trainings": {"paper": {"steps": 10, "warmup_steps": 20}}})
+    with pytest.raises(InputError, match="gamma is empty"):
+        experiments({**TOY, "experiments": {"sweep": [{**GRID, "gamma": []}]}})
+
+
+def test_random_streams_follow_from_seed_and_settings_alone():
+    def draws(some):
+        return [stream.integers(2**60) for stream in some.random_streams()]
+
+    assert draws(cell()) == draws(cell())
+    assert len({*draws(cell()), *draws(cell(seed=1)), *draws(cell(m=6)), *draws(cell(gamma=0.5))}) == 12
+
+
+def test_every_cell_stands_in_one_stack():
+    toy = {**TOY, "experiments": {"sweep": [GRID], "again": [{**GRID, "m": [5, 20]}]}}
+    names = [cell.name for cells in stacks(toy).values() for cell in cells]
+    assert sorted(names) == sorted(distinct_cells(toy))
+
+
+def test_training_arguments_train_just_the_cells_of_a_stack(tmp_path):
+    cells = [c for c in grid_cells({**GRID, "alpha": 1}) if not (c.m == 5 and c.gamma == -1)]
+    arguments = training_arguments(cells, TOY)
+    assert arguments[arguments.index("--except") + 1 :] == [
+        f"paper/power_law_n50_alpha1_E1/gamma-1/m5_seed{k}" for k in (0, 1)
+    ]
+    command = [sys.executable, "-m", "scaling.toy.training", *arguments, "--folder", str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True)
+    written = {str(path.relative_to(tmp_path).with_suffix("")) for path in tmp_path.rglob("m*.safetensors")}
+    assert written == {cell.name for cell in cells}
+    assert shlex.split(shlex.join(arguments)) == arguments
+    assert json.loads(json.dumps(TOY)) == TOY

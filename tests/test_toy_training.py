@@ -1,0 +1,127 @@
+import dataclasses
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from scaling.command import InputError
+from scaling.toy.collect import collect, read_model
+from scaling.toy.recipe import Recipe
+from scaling.toy.study import Cell, distinct_cells
+from scaling.toy.training import DivergedError, stacks_that_fit, train_one, train_stack, windows
+
+
+RECIPE = Recipe(steps=430, batch_size=64, warmup_steps=40)
+
+
+def cell(**changes):
+    settings = {"training": "paper", "frequency_law": "power_law", "n": 40, "m": 5, "gamma": -0.5, "alpha": 1.0}
+    return Cell(**{**settings, "activation_density": 1.0, "seed": 0, **changes})
+
+
+@pytest.mark.parametrize("steps", [1, 7, 199, 200, 430, 20_000])
+def test_windows_make_up_the_training(steps):
+    lengths = list(windows(steps))
+    assert sum(lengths) == steps
+    assert len(lengths) <= 300
+    assert min(lengths) >= 1
+
+
+def test_same_seed_same_bits_and_a_whole_record(tmp_path):
+    for name in ("a", "b"):
+        train_one(cell(), RECIPE, 4096, tmp_path / name)
+    (record, tensors), (again, same) = read_model(tmp_path / "a"), read_model(tmp_path / "b")
+    assert all(np.array_equal(tensors[key], same[key]) for key in tensors)
+    assert {**record, "seconds": 0} == {**again, "seconds": 0}
+    assert tensors["W"].shape == (40, 5)
+    assert tensors["curve_step"][-1] == RECIPE.steps
+    assert record["seed"] == 0
+    assert record["loss"] == pytest.approx(record["loss_train_tail"], abs=0.1)
+
+
+def test_kept_curve_holds_the_mean_of_all_steps(tmp_path):
+    train_one(cell(), RECIPE, 64, tmp_path / "a")
+    record, tensors = read_model(tmp_path / "a")
+    weight = np.diff(np.concatenate([[0], tensors["curve_step"]]))
+    assert weight.sum() == RECIPE.steps
+    assert tensors["curve_loss"][-50:].mean() == pytest.approx(record["loss_train_tail"], rel=0.05)
+
+
+def test_a_diverging_run_names_the_model_and_the_step(tmp_path):
+    wild = dataclasses.replace(RECIPE, learning_rate=1e30, bias_learning_rate=1e30)
+    with pytest.raises(DivergedError, match=r"gamma-0.5/m5_seed0 diverged by step \d+"):
+        train_one(cell(), wild, 64, tmp_path / "a")
+    with pytest.raises(DivergedError, match="m5_seed0 diverged"):
+        train_stack([cell()], wild, 64, tmp_path)
+    assert not list(tmp_path.rglob("*"))
+
+
+def test_stack_gives_the_engine_s_loss_within_sampling_error(tmp_path):
+    recipe = dataclasses.replace(RECIPE, steps=1500, batch_size=256)
+    cells = [cell(m=m, gamma=gamma) for m in (4, 8) for gamma in (-0.5, 0.5)]
+    (stack,) = stacks_that_fit(cells, recipe.batch_size)
+    train_stack(stack, recipe, 2**14, tmp_path)
+    for one in cells:
+        train_one(one, recipe, 2**14, tmp_path / "one")
+        alone, stacked = read_model(tmp_path / "one")[0], read_model(tmp_path / f"{one.name}.safetensors")[0]
+        assert stacked["loss"] == pytest.approx(alone["loss"], rel=0.2)
+        assert stacked["device"].startswith("torch, cpu")
+
+
+def test_collect_writes_each_model_under_each_experiment(tmp_path):
+    grid = {"training": "paper", "n": 40, "m": [4, 6, 8], "gamma": -0.5}
+    toy = {"trainings": {"paper": {}}, "experiments": {"one": [grid], "two": [{**grid, "m": 6}]}}
+    for name, some in distinct_cells(toy).items():
+        train_one(some, RECIPE, 64, tmp_path / f"{name}.safetensors")
+    collect(toy, tmp_path, tmp_path / "tables")
+    table = (tmp_path / "tables" / "toy_models.csv").read_text().splitlines()
+    assert len(table) == 1 + 3 + 1
+    curves = (tmp_path / "tables" / "toy_curves.csv").read_text().splitlines()
+    assert len(curves) == 1 + 3 * len(list(windows(RECIPE.steps)))
+    features = (tmp_path / "tables" / "toy_features.csv").read_text().splitlines()
+    assert len(features) == 1 + 3 * 40
+
+
+def test_damaged_models_are_named(tmp_path):
+    train_one(cell(), RECIPE, 64, tmp_path / "a")
+    cut = tmp_path / "cut"
+    cut.write_bytes((tmp_path / "a").read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"cut: not a model .* delete it and run again"):
+        read_model(cut)
+    save_file({"W": np.zeros(3)}, tmp_path / "other")
+    with pytest.raises(InputError, match="other: not a model"):
+        read_model(tmp_path / "other")
+    with pytest.raises(InputError, match="no such model"):
+        read_model(tmp_path / "missing")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--n 10 --m 20 --gamma 1 --alpha 1", "m = 20, n = 10"),
+        ("--n 10 --m 2 --gamma nan --alpha 1", "gamma = nan"),
+        ("--n 10 --m 2 --gamma 1", "alpha = None"),
+        ("--n 10 --m 2 --gamma 1 --alpha 1 --activation-density 9", "feature 1 would be active"),
+        ("--n 10 --m 2 --gamma 1 --alpha 1 --steps 5", "warmup_steps = 2000"),
+        ("--n 10 --m 2 --gamma 1 --alpha 1 --samples 1", "samples = 1"),
+    ],
+)
+def test_command_line_answers_bad_input_in_one_line(tmp_path, arguments, message):
+    command = [sys.executable, "-m", "scaling.toy.training", "--folder", str(tmp_path), *arguments.split()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.rglob("*"))
+
+
+def test_collect_by_hand_takes_json_text(tmp_path):
+    command = [sys.executable, "-m", "scaling.toy.collect", "--folder", str(tmp_path), "--output", str(tmp_path / "t")]
+    toy = {"trainings": {"paper": {}}, "experiments": {"one": [{"training": "paper", "m": 4, "gamma": 1}]}}
+    done = subprocess.run([*command, "--study", json.dumps(toy)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "no such model; train it with" in done.stderr
