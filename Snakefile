@@ -27,15 +27,16 @@ onstart:
 
 
 include: "workflow/rules/toy.smk"
-# include: fits
-# include: llm
-# include: fig
+include: "workflow/rules/fits.smk"
+include: "workflow/rules/llm.smk"
+include: "workflow/rules/figures.smk"
 
 
 rule all:
     default_target: True
     input:
         rules.toy.input,
-        # llm
-        # fits
-        # figs
+        rules.llm.input,
+        rules.fits.input,
+        rules.figures.input,
+        rules.draw_overview.output,
