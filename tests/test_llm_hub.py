@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from safetensors.numpy import save_file
 
 from scaling.command import InputError
 from scaling.llm.files import BadFileError, Folder, LocalFile, MissingFileError, plain, read
+from scaling.llm.heads import find_head
 from scaling.llm.hub import (
     AccessDeniedError,
     BadAnswerError,
@@ -398,6 +400,33 @@ def test_header_out_of_shape(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(UnsupportedCheckpointError):
         SafetensorsFile(LocalFile(tmp_path / "x")).tensor("lm_head.weight")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+    lambda part: st.lists(part, max_size=3) | st.dictionaries(st.text(max_size=5), part, max_size=3),
+)
+ENTRY = st.fixed_dictionaries({"dtype": JSON, "shape": JSON, "data_offsets": st.lists(JSON, max_size=3) | JSON}) | JSON
+
+
+@given(ENTRY, st.integers(0, 64))
+@settings(max_examples=300, deadline=None)
+def test_any_header_is_read_or_refused(entry: object, size: int) -> None:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(header(entry, size))
+        file.flush()
+        with contextlib.suppress(UnsupportedCheckpointError):
+            SafetensorsFile(LocalFile(Path(file.name))).tensor("lm_head.weight")
+
+
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(["vocab_size", "tie_word_embeddings", "text_config"], JSON)))
+@settings(max_examples=100, deadline=None)
+def test_any_config_is_read_or_refused(root: Path, config: dict) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        (Path(name) / "config.json").write_text(json.dumps({"model_type": "gpt2", **config}))
+        (Path(name) / "model.safetensors").symlink_to(root / "org/safe/model.safetensors")
+        with contextlib.suppress(UnsupportedCheckpointError):
+            find_head(Folder(Path(name)))
 
 
 def test_reads_are_bounded(tmp_path: Path) -> None:

@@ -71,8 +71,10 @@ def find_head(source: Folder | Repository) -> Head:
     if name not in file.names:
         raise UnsupportedCheckpointError(f"{source.name}: the index places {name} in {file.file.name}, which lacks it")
     tensor = file.tensor(name)
-    text = config.get("text_config") or config
-    vocabulary = text.get("vocab_size", 0)
+    text = config.get("text_config")  # of a model of text and pictures
+    vocabulary = (text if isinstance(text, dict) else config).get("vocab_size", 0)
+    if not isinstance(vocabulary, int):
+        raise UnsupportedCheckpointError(f"{source.name}: config.json has vocab_size {vocabulary!r}, not a number")
     if len(tensor.shape) != 2 or min(tensor.shape) < 1 or tensor.shape[0] < vocabulary:
         raise UnsupportedCheckpointError(
             f"{source.name}: {name} has shape {tensor.shape}, which is no output matrix for {vocabulary} tokens"

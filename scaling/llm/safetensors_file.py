@@ -33,8 +33,8 @@ class SafetensorsFile:
         try:
             self.header = json.loads(head[8 : self.begin])
             self.header.pop("__metadata__", None)
-            end = max((entry["data_offsets"][1] for entry in self.header.values()), default=0)
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):
+            end = max((int(entry["data_offsets"][1]) for entry in self.header.values()), default=0)
+        except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError):
             raise UnsupportedCheckpointError(f"{file.name}: its header is not that of a safetensors file") from None
         if self.begin + end != file.size:
             raise UnsupportedCheckpointError(
@@ -52,7 +52,7 @@ class SafetensorsFile:
         try:
             dtype, shape = entry["dtype"], tuple(int(length) for length in entry["shape"])
             first, last = (int(offset) for offset in entry["data_offsets"])
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, OverflowError):
             raise UnsupportedCheckpointError(f"{self.file.name}: {name}: entry out of shape in the header") from None
         if dtype not in DTYPES:
             raise UnsupportedCheckpointError(f"{self.file.name}: {name} is {dtype}; a head is {', '.join(DTYPES)}")
