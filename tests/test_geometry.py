@@ -1,0 +1,155 @@
+"""Geometry of rows: known answers (bases, equiangular tight frames, random rows) and brute force over pairs."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from scaling.geometry import (
+    etf_like_rows,
+    mean_sq_overlap_from_gram,
+    phi,
+    random_sq_overlap_mean,
+    random_sq_overlap_variance,
+    row_norms,
+    squared_overlaps,
+    unit_rows,
+    welch_bound,
+)
+
+
+def simplex(m: int) -> np.ndarray:
+    """m + 1 unit rows in m dimensions with all overlaps -1/m: the corners of a simplex."""
+    corners = np.eye(m + 1) - 1 / (m + 1)
+    basis = np.linalg.svd(corners)[2][:m]
+    return unit_rows(corners @ basis.T)
+
+
+def mercedes_benz() -> np.ndarray:
+    angle = np.pi / 2 + 2 * np.pi / 3 * np.arange(3)
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+
+def icosahedron() -> np.ndarray:
+    """Six lines in three dimensions with all squared overlaps 1/5."""
+    golden = (1 + math.sqrt(5)) / 2
+    return np.array([[0, 1, golden], [0, 1, -golden], [1, golden, 0], [1, -golden, 0], [golden, 0, 1], [golden, 0, -1]])
+
+
+def test_norms_are_exact_in_float64() -> None:
+    W = np.array([[3, 4], [0, 0], [1e-3, 0], [1e18, 1e18]], np.float32)
+    assert row_norms(W) == pytest.approx([5, 0, float(W[2, 0]), math.sqrt(2) * float(W[3, 0])], rel=1e-15)
+    assert row_norms(W).dtype == np.float64
+
+
+def test_phi_counts_norms_strictly_above() -> None:
+    norms = np.array([0.2, 0.5, 0.7, 1.0, 1.3])
+    assert (phi(norms, 0.5), phi(norms, 1.0)) == (0.6, 0.2)
+
+
+def test_unit_rows_leave_zero_rows_out() -> None:
+    W = np.array([[0, 0], [0, -2], [3, 4]], np.float32)
+    np.testing.assert_allclose(unit_rows(W), np.array([[0.0, -1.0], [0.6, 0.8]]), rtol=1e-15)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_orthonormal_basis_has_no_overlap(scale: float) -> None:
+    Q = np.linalg.qr(np.random.default_rng(1).standard_normal((30, 30)))[0]
+    found = squared_overlaps(scale * Q)
+    assert found.nu == 30
+    assert (found.mean_sq, found.std_sq, found.max_abs) == pytest.approx((0, 0, 0), abs=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("frame", "square", "cosine"),
+    [
+        (mercedes_benz(), 1 / 4, -1 / 2),
+        (icosahedron(), 1 / 5, None),
+        *((simplex(m), 1 / m**2, -1 / m) for m in (2, 5, 40)),
+        (np.array([[1.0], [1.0], [-2.0]]), 1, -1 / 3),
+    ],
+)
+def test_equiangular_tight_frames_reach_the_welch_bound(frame: np.ndarray, square: float, cosine: float | None) -> None:
+    found = squared_overlaps(frame)
+    nu, m = frame.shape
+    assert found.mean_sq == pytest.approx(square, rel=1e-12)
+    assert found.mean_sq == pytest.approx(welch_bound(nu, m), rel=1e-12)
+    assert found.max_abs**2 == pytest.approx(square, rel=1e-12)
+    assert found.std_sq == pytest.approx(0, abs=1e-7)  # the root of a difference of squares: half the digits
+    assert cosine is None or found.mean_cosine == pytest.approx(cosine, rel=1e-12)
+
+
+def test_a_tight_frame_reaches_the_bound_in_the_mean_alone() -> None:
+    found = squared_overlaps(np.concatenate([np.eye(7), -2 * np.eye(7)]))
+    assert found.mean_sq == pytest.approx(welch_bound(14, 7), rel=1e-12)
+    assert found.max_abs == pytest.approx(1, rel=1e-12)
+    assert found.std_sq == pytest.approx(math.sqrt(1 / 13 - 1 / 13**2), rel=1e-12)
+
+
+@pytest.mark.parametrize("m", [2, 10, 100])
+def test_random_rows_have_the_random_mean_and_variance(m: int) -> None:
+    found = squared_overlaps(np.random.default_rng(m).standard_normal((3000, m)))
+    mean, variance, pairs = random_sq_overlap_mean(m), random_sq_overlap_variance(m), 3000 * 2999 / 2
+    assert abs(found.mean_sq - mean) < 5 * math.sqrt(variance / pairs)  # overlaps of random rows are uncorrelated
+    assert found.std_sq**2 == pytest.approx(variance, rel=0.02)
+    assert abs(found.mean_cosine) < 5 * math.sqrt(1 / (m * pairs))
+
+
+def test_random_formulas_by_the_beta_law() -> None:
+    """The squared overlap of random unit rows follows Beta(1/2, (m - 1)/2)."""
+    for m in (2, 3, 17, 512):
+        a, b = 1 / 2, (m - 1) / 2
+        assert random_sq_overlap_mean(m) == pytest.approx(a / (a + b), rel=1e-14)
+        assert random_sq_overlap_variance(m) == pytest.approx(a * b / ((a + b) ** 2 * (a + b + 1)), rel=1e-14)
+    assert random_sq_overlap_variance(1) == 0
+
+
+rows = st.tuples(st.integers(2, 9), st.integers(1, 5)).flatmap(
+    lambda shape: arrays(np.float64, shape, elements=st.integers(-2, 2))
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(rows, st.integers(1, 9))
+def test_overlaps_are_those_of_all_pairs(W: np.ndarray, block: int) -> None:
+    """Small whole numbers give zero rows, duplicates and opposites."""
+    kept = [row / math.sqrt(sum(row**2)) for row in W if row.any()]
+    if len(kept) < 2:
+        with pytest.raises(ValueError, match=f"two rows that are not zero, got {len(kept)}"):
+            squared_overlaps(W)
+        return
+    cosines = [math.fsum(a * b) for a, b in itertools.combinations(kept, 2)]
+    squares = [c**2 for c in cosines]
+    mean = math.fsum(squares) / len(squares)
+    found = squared_overlaps(W, block)
+    assert found.nu == len(kept)
+    assert found.mean_sq == pytest.approx(mean, abs=1e-13)
+    assert found.std_sq**2 == pytest.approx(math.fsum((s - mean) ** 2 for s in squares) / len(squares), abs=1e-13)
+    assert found.mean_cosine == pytest.approx(math.fsum(cosines) / len(cosines), abs=1e-13)
+    assert found.max_abs == pytest.approx(max(map(abs, cosines)), abs=1e-13)
+
+
+@settings(max_examples=100, deadline=None)
+@given(rows)
+def test_no_rows_beat_the_welch_bound(W: np.ndarray) -> None:
+    w = unit_rows(W)
+    if len(w) >= 2:
+        found = squared_overlaps(W)
+        assert found.mean_sq >= welch_bound(*w.shape) - 1e-13
+        assert found.max_abs**2 >= found.mean_sq - 1e-13
+        assert mean_sq_overlap_from_gram(w.T @ w, len(w)) == pytest.approx(found.mean_sq, abs=1e-13)
+
+
+def test_overlaps_need_two_rows() -> None:
+    with pytest.raises(ValueError, match="got 1"):
+        squared_overlaps(np.array([[1.0, 2.0], [0.0, 0.0]]))
+
+
+def test_bounds_at_their_limits() -> None:
+    assert [welch_bound(nu, 5) for nu in (1, 4, 5)] == [0, 0, 0]
+    assert welch_bound(10**12, 5) == pytest.approx(1 / 5)
+    assert etf_like_rows(10) == 50
