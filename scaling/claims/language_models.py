@@ -13,7 +13,10 @@ from scaling.fits import inputs
 
 
 PUBLISHED_DATA = "published data"
-HOW_TO_MEASURE = "not measured: `snakemake --cores all llm` (reads the heads from the Hub)"
+HOW_TO_MEASURE = {
+    "hub": "needs the Hub: `snakemake --cores all llm --configfile config.yaml config/paper.yaml`, then `fits`",
+    "local": "no local checkpoint measured: name some in config.yaml under `llm: models:`, `snakemake --cores all llm`",
+}
 OVERLAPS = ["family", "m", "mean_square_overlap"]
 
 
@@ -49,7 +52,7 @@ def overlaps(measured: pd.DataFrame, published: pd.DataFrame) -> Iterator[Claim]
             rows = some[some[column].notna() & (some[column] > 0)]
             quantity = f"{name}, {kind}"
             if rows.empty:
-                yield Claim(**common, quantity=quantity, source=source, note=HOW_TO_MEASURE)
+                yield Claim(**common, quantity=quantity, source=source, note=HOW_TO_MEASURE[source])
                 continue
             k, error, n = overlap_exponent(rows["family"], rows["m"], rows[column])
             note = f"too few models: {n}" if math.isnan(k) else ""

@@ -62,7 +62,7 @@ class ToyStudy:
     ) -> "ToyStudy":
         """Read what is there. Rows with another learning rate than the recipe's are left out of every claim.
 
-        Curves without a line (fewer than three widths) are left out, too; their models count for the geometry.
+        Curves without a line (fewer than three widths) are left out, too.
         """
         rows = read_if_there("toy_models", models)
         curves = read_if_there("toy_exponents", exponents)
@@ -91,14 +91,14 @@ class ToyStudy:
 
     @property
     def strong_models(self) -> pd.DataFrame:
-        """Models of the decay sweep at or below STRONG_GAMMA."""
-        rows = sweep(self.models)
+        """Models at or below STRONG_GAMMA of the decay sweep's curves with three widths or more."""
+        rows = in_curves(sweep(self.models))
         return rows[rows["gamma"] <= STRONG_GAMMA]
 
     @property
     def weak_models(self) -> pd.DataFrame:
-        """Models of the decay sweep with 0 < gamma <= WEAK_GAMMA that represent less than half of the features."""
-        rows = sweep(self.models)
+        """Models with 0 < gamma <= WEAK_GAMMA and phi_half < 1/2 of the decay sweep's curves with three widths."""
+        rows = in_curves(sweep(self.models))
         return rows[rows["gamma"].between(0, WEAK_GAMMA, inclusive="right") & (rows["phi_half"] < 0.5)]
 
 
@@ -106,3 +106,8 @@ def sweep(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows with power-law frequencies, E = 1 and n below the large study's."""
     near_one = np.abs(frame["activation_density"].astype(float) - 1) < 0.02
     return frame[(frame["frequency_law"] == "power_law") & near_one & (frame["n"] < LARGE)]
+
+
+def in_curves(models: pd.DataFrame) -> pd.DataFrame:
+    """Models whose curve has three widths or more."""
+    return models[models.groupby(SETTING, dropna=False)["m"].transform("nunique") >= 3]

@@ -12,6 +12,7 @@ from scaling.claims.verdict import Claim
 from scaling.fits import curve
 
 
+PAPER_N = 1000  # features in the paper's decay and density sweeps
 DENSITY_GAMMA = -0.5556  # of Fig. 7b
 LARGE_GAMMA = {"strong": -1.0, "weak": 0.1}  # of Fig. 1 and 4a
 LAWS = ["power_law", "exponential", "linear"]
@@ -24,7 +25,8 @@ def _setting(row: Any) -> str:
 def _note(row: Any) -> str:
     seeds = "one seed" if row.n_seeds == 1 else f"{row.n_seeds} seeds"
     form = "form undecided" if row.form == "undecided" else f"form: {row.form.replace('_', ' ')}"
-    return f"{seeds}; {form}"
+    size = "" if row.n == PAPER_N else f"; n = {row.n}, the paper's is {PAPER_N}"
+    return f"{seeds}; {form}{size}"
 
 
 def _exponent(row: Any) -> dict[str, Any]:
