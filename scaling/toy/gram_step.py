@@ -16,118 +16,13 @@ What makes it fast, in the order of the gain:
 - outputs come in blocks of columns, so that G stays in the cache whatever n.
 """
 
-from typing import NamedTuple
-
 import numba
 import numpy as np
-from numpy.typing import NDArray
+
+from scaling.toy.workspace import COLUMNS, sort_batch
 
 
-COLUMNS = 256  # outputs a block: |U| x 256 float32 fit into a core's own cache
 LANES = 8  # rows of W are padded by zero columns to a whole number of float32 vectors
-
-
-class Workspace(NamedTuple):
-    """Arrays of one step, allocated once: a batch, its sorting by feature and by sample, products and gradients."""
-
-    sample: NDArray[np.int32]  # (room,) active entries of the batch, in the order of features
-    feature: NDArray[np.int32]
-    value: NDArray[np.float32]
-    active_count: NDArray[np.int32]  # (batch_size,) active features of each sample
-    active: NDArray[np.int32]  # (n,) U, the features active in the batch
-    alone_start: NDArray[np.int32]  # (n + 1,) where the samples with that feature alone begin in alone_value
-    alone_row: NDArray[np.int32]  # (room,) row in U of that feature
-    alone_value: NDArray[np.float32]  # (room,)
-    reach: NDArray[np.float32]  # (n,) the largest of these values
-    group_start: NDArray[np.int32]  # (batch_size + 1,) samples with several active features: where each begins
-    group_row: NDArray[np.int32]  # (room,) row in U of the active feature
-    group_value: NDArray[np.float32]  # (room,)
-    place: NDArray[np.int32]  # (batch_size,) where the next active feature of such a sample goes
-    G: NDArray[np.float32]  # (n, COLUMNS)
-    R: NDArray[np.float32]  # (n, COLUMNS)
-    W_U: NDArray[np.float32]  # (n, m)
-    dW_U: NDArray[np.float32]  # (n, m)
-    h: NDArray[np.float32]  # (batch_size, m) sum_i x_si W_i of samples with several active features
-    dh: NDArray[np.float32]  # (batch_size, m)
-    z: NDArray[np.float32]  # (COLUMNS,)
-    flags: NDArray[np.uint8]  # (COLUMNS,) which outputs can be positive
-    words: NDArray[np.uint64]  # (COLUMNS / 8,) the same memory
-    fired: NDArray[np.int32]  # (2 COLUMNS,) their indices
-    dW: NDArray[np.float32]  # (n, m) gradient of the summed loss, halved
-    db: NDArray[np.float32]  # (n,)
-
-
-def workspace(n: int, m: int, batch_size: int, length: int) -> Workspace:
-    """Arrays for batches of at most `length` active entries."""
-    integer, real = np.int32, np.float32
-    flags = np.zeros(COLUMNS, np.uint8)
-    return Workspace(
-        sample=np.zeros(length, integer),
-        feature=np.zeros(length, integer),
-        value=np.zeros(length, real),
-        active_count=np.zeros(batch_size, integer),
-        active=np.zeros(n, integer),
-        alone_start=np.zeros(n + 1, integer),
-        alone_row=np.zeros(length, integer),
-        alone_value=np.zeros(length, real),
-        reach=np.zeros(n, real),
-        group_start=np.zeros(batch_size + 1, integer),
-        group_row=np.zeros(length, integer),
-        group_value=np.zeros(length, real),
-        place=np.zeros(batch_size, integer),
-        G=np.zeros(n * COLUMNS, real),
-        R=np.zeros(n * COLUMNS, real),
-        W_U=np.zeros((n, m), real),
-        dW_U=np.zeros((n, m), real),
-        h=np.zeros((batch_size, m), real),
-        dh=np.zeros((batch_size, m), real),
-        z=np.zeros(COLUMNS, real),
-        flags=flags,
-        words=flags.view(np.uint64),
-        fired=np.zeros(2 * COLUMNS, integer),
-        dW=np.zeros((n, m), real),
-        db=np.zeros(n, real),
-    )
-
-
-@numba.njit(cache=True)
-def sort_batch(work, k, W):
-    """Sort the k entries: U, the values of samples with one feature by feature, the other samples by sample.
-
-    Returns |U|, the number of samples without and of samples with several active features.
-    """
-    count, place = work.active_count, work.place
-    count[:] = 0
-    for t in range(k):
-        count[work.sample[t]] += 1
-    empty, groups = 0, 0
-    work.group_start[0] = 0
-    for s in range(count.shape[0]):
-        if count[s] == 0:
-            empty += 1
-        elif count[s] > 1:
-            place[s] = work.group_start[groups]
-            work.group_start[groups + 1] = place[s] + count[s]
-            groups += 1
-    u, alone = 0, 0
-    for t in range(k):
-        i, s = work.feature[t], work.sample[t]
-        if u == 0 or work.active[u - 1] != i:
-            work.active[u] = i
-            work.alone_start[u] = alone
-            u += 1
-        if count[s] == 1:
-            work.alone_row[alone] = u - 1
-            work.alone_value[alone] = work.value[t]
-            alone += 1
-        else:
-            work.group_row[place[s]] = u - 1
-            work.group_value[place[s]] = work.value[t]
-            place[s] += 1
-    work.alone_start[u] = alone
-    for r in range(u):
-        work.W_U[r] = W[work.active[r]]
-    return u, empty, groups
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")

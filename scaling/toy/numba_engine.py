@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling.toy import features
-from scaling.toy.gram_step import LANES, loss_and_gradients, workspace
+from scaling.toy.gram_step import LANES, loss_and_gradients
 from scaling.toy.recipe import Recipe
+from scaling.toy.workspace import workspace
 
 
 DENSE_SHARE = 0.05  # above this share of fired outputs two matrix products are cheaper than a pass over them

@@ -27,12 +27,14 @@ if config["toy"]["engine"] == "numba":
         params:
             arguments=get_training_arguments,
             source=source_fingerprint(
+                "toy/__init__",
                 "toy/training",
                 "toy/evaluation",
                 "toy/features",
                 "toy/gram_step",
                 "toy/numba_engine",
                 "toy/recipe",
+                "toy/workspace",
                 "geometry",
                 "theory",
             ),
@@ -59,7 +61,8 @@ else:
             params:
                 arguments=shlex.join(training_arguments(cells, config["toy"])),
                 source=source_fingerprint(
-                    "toy/training",
+                    "toy/__init__",
+                "toy/training",
                     "toy/evaluation",
                     "toy/features",
                     "toy/torch_engine",
