@@ -27,7 +27,6 @@ if config["toy"]["engine"] == "numba":
         params:
             arguments=get_training_arguments,
             source=source_fingerprint(
-                "toy/__init__",
                 "toy/training",
                 "toy/evaluation",
                 "toy/features",
@@ -61,7 +60,6 @@ else:
             params:
                 arguments=shlex.join(training_arguments(cells, config["toy"])),
                 source=source_fingerprint(
-                    "toy/__init__",
                 "toy/training",
                     "toy/evaluation",
                     "toy/features",
