@@ -60,7 +60,7 @@ else:
             params:
                 arguments=shlex.join(training_arguments(cells, config["toy"])),
                 source=source_fingerprint(
-                "toy/training",
+                    "toy/training",
                     "toy/evaluation",
                     "toy/features",
                     "toy/torch_engine",
