@@ -125,6 +125,15 @@ def test_centring_takes_a_common_direction_away() -> None:
     assert centred == pytest.approx(1 / m, rel=0.02)
 
 
+@pytest.mark.parametrize("common", [0, 1, 5])
+def test_products_in_float32_are_precise_enough(common: float) -> None:
+    rng = np.random.default_rng(4)
+    W = (rng.standard_normal((5000, 256)) + common * rng.standard_normal(256)).astype(np.float32)
+    raw, _, centred = mean_sq_overlaps(InMemory(W), survey(InMemory(W)))
+    assert raw == pytest.approx(np.mean(pairs_of(W) ** 2), rel=1e-7)
+    assert centred == pytest.approx(np.mean(pairs_of(W - W.astype(np.float64).mean(axis=0)) ** 2), rel=1e-6)
+
+
 def test_orthogonal_rows_and_a_tight_frame() -> None:
     basis = InMemory(np.eye(32))
     assert mean_sq_overlaps(basis, survey(basis))[0] == pytest.approx(0, abs=1e-7)

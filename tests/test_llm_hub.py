@@ -215,6 +215,12 @@ def test_missing_revision_and_file(hub: FakeHub, tmp_path: Path) -> None:
         remote(hub).open("none.json")
 
 
+def test_redirects_in_a_circle(hub: FakeHub) -> None:
+    hub.renamed["org/round"] = "org/round"
+    with pytest.raises(BadAnswerError, match="in a circle"):
+        remote(hub, "org/round").open("config.json")
+
+
 def test_id_that_is_none(hub: FakeHub) -> None:
     for repo in ("a/b/c", "../etc", "a b", ""):
         with pytest.raises(InputError, match="not an id of the Hub"):

@@ -117,7 +117,7 @@ class RemoteFile:
                     start += len(piece)
                     self.received += len(piece)
                     yield piece
-            except (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
+            except httpx2.RequestError as error:
                 reason = type(error).__name__
             except HfHubHTTPError as error:
                 if error.response.status_code not in TRANSIENT:
@@ -248,7 +248,9 @@ class Repository:
             except (httpx2.ReadTimeout, httpx2.RemoteProtocolError, httpx2.ReadError) as error:
                 if tried > 1:
                     raise UnavailableError(f"{url}: no answer ({type(error).__name__}); try again later") from error
-            except (httpx2.TimeoutException, httpx2.TransportError) as error:
+            except httpx2.TooManyRedirects as error:
+                raise BadAnswerError(f"{url}: redirected in a circle") from error
+            except httpx2.RequestError as error:
                 reason = f"no connection to {self.endpoint} ({type(error).__name__})"
                 raise no_connection(self.repo_id, reason) from error
             except HfHubHTTPError as error:
