@@ -15,6 +15,7 @@ from scaling.command import run
 from scaling.figures import style
 
 
+GPT2_VOCABULARY = 50257  # rows for the Welch bound when nothing is measured
 NOT_MEASURED = "no head measured: give models or local checkpoints under llm: models"
 
 
@@ -64,17 +65,17 @@ def overlaps_against_width(content: Tables) -> Figure:
             axis.plot(
                 1 / models["m"].to_numpy(float), models[column], color=colour(family), label=family, **style.MEASURED
             )
-        if not len(content.measured):
-            style.missing(axis, NOT_MEASURED)
+    if not len(content.measured):
+        style.missing(axes[1], NOT_MEASURED)
     known = content.overlaps.dropna(subset=["m"])
     widths = np.geomspace(known["m"].min(), known["m"].max(), 100) if len(known) else np.geomspace(32, 1024, 100)
+    rows = content.measured["n_rows"] - content.measured["n_excluded"]
+    nu = int(rows.min()) if len(rows) else GPT2_VOCABULARY
     for axis in axes:
         axis.plot(1 / widths, 1 / widths, label="random rows: 1/m", **style.THEORY)
-        if len(content.measured):
-            nu = int((content.measured["n_rows"] - content.measured["n_excluded"]).min())
-            bound = np.array([geometry.welch_bound(nu, round(m)) for m in widths])
-            line = {**style.THEORY, "linestyle": ":"}
-            axis.plot(1 / widths[bound > 0], bound[bound > 0], label=rf"Welch bound, $\nu = {nu}$", **line)
+        bound = np.array([geometry.welch_bound(nu, round(m)) for m in widths])
+        line = {**style.THEORY, "linestyle": ":"}
+        axis.plot(1 / widths[bound > 0], bound[bound > 0], label=rf"Welch bound, $\nu = {nu}$", **line)
         style.log_axis(axis, "x")
         style.log_axis(axis, "y")
         axis.set_xlabel("1/m")
