@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, PretrainedConfig
@@ -153,3 +154,14 @@ def with_other_head(state: Mapping[str, torch.Tensor]) -> STATE:
     """A head that is not the input embedding."""
     head = torch.randn(V, M, generator=torch.Generator().manual_seed(1)).to(torch.bfloat16)
     return {**state, "lm_head.weight": head}
+
+
+def two_containers(root: Path, weights: np.ndarray) -> Path:
+    """Two repositories below `root` whose head is `weights`, float32: org/safe (safetensors) and org/torch (zip)."""
+    config = {"model_type": "qwen2", "tie_word_embeddings": False, "vocab_size": len(weights)}
+    state = {"a": torch.zeros(100, 100), "lm_head.weight": torch.from_numpy(weights.copy())}
+    for name, container in (("safe", "safetensors"), ("torch", "bin")):
+        (root / "org" / name).mkdir(parents=True)
+        (root / "org" / name / "config.json").write_text(json.dumps(config))
+        write_weights(root / "org" / name, state, container)
+    return root
