@@ -50,7 +50,7 @@ def seconds(work: Callable[[], object], repeats: int = 1) -> FloatArray:
 
 
 def grid_of_starts(frame: pd.DataFrame, starts: int, delta: float = 1e-3) -> tuple[FloatArray, FloatArray]:
-    """Wall and CPU seconds a start, and objectives, of L-BFGS-B with numerical gradients from `starts` cells of the grid."""
+    """Wall and CPU seconds a start, and objectives, of L-BFGS-B (numerical gradients) from cells of the grid."""
     log_N, log_D, log_L = (np.log(frame[name].to_numpy()) for name in ("parameters", "tokens", "loss"))
 
     def objective(theta: FloatArray) -> float:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic_toy import study
+from synthetic_toy import filled, study
 
 from scaling import command, tables
 from scaling.claims import __main__ as claims_command
@@ -188,6 +188,21 @@ def test_overlap_exponent_is_least_squares_with_a_factor_a_family() -> None:
     assert error == pytest.approx(np.sqrt(np.linalg.inv(X.T @ X)[-1, -1] * squares[0] / (25 - 5)))
     one = heads[heads["family"] == "gpt2"].head(2)
     assert math.isnan(language_models.overlap_exponent(one["family"], one["m"], one["mean_square_overlap"])[0])
+
+
+def test_measured_heads_are_claims_of_their_own() -> None:
+    m = np.array([16, 32, 64, 128])
+    common = {"family": "local", "source": "local", "status": "measured", "m": m}
+    heights = {"mean_sq_overlap": 4 / m, "centred_mean_sq_overlap": m**-0.5}
+    rows = pd.DataFrame({"model": [f"m{width}" for width in m], **common, **heights})
+    measured = tables.validate("llm_overlaps", filled("llm_overlaps", rows.to_dict("records")), "test")
+    heads = published.read(PUBLISHED / "fig8a_llm_overlap.csv", language_models.OVERLAPS)
+    claims = {(row.source, row.quantity.rsplit(", ")[-1]): row for row in language_models.overlaps(measured, heads)}
+    assert claims["local", "raw"].ours == pytest.approx(1)
+    assert claims["local", "raw"].verdict == "reproduced"
+    assert claims["local", "centred"].ours == pytest.approx(0.5)
+    assert claims["local", "centred"].verdict == "differs"
+    assert claims["hub", "raw"].verdict == "not_run"
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
