@@ -1,6 +1,8 @@
 """The commands of the fits: tables in, tables and figures out, one error line for what a person can put right."""
 
+import socketserver
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -145,13 +147,34 @@ def test_no_network_is_said_within_seconds_and_everything_goes_on(tmp_path: Path
     assert picture.stat().st_size > 1000
 
 
-def test_wrong_bytes_and_missing_files_are_refused(tmp_path: Path) -> None:
+def test_wrong_bytes_and_missing_files_are_refused(tmp_path: Path, call: Callable[..., None]) -> None:
     file = tmp_path / "svg_extracted_data.csv"
     file.write_text("x,y\n1,2\n")
     with pytest.raises(InputError, match="sha256 is"):
         points.obtain(str(file))
-    with pytest.raises(InputError, match="no such file, named in config"):
-        points.obtain(str(tmp_path / "nowhere.csv"))
+    with pytest.raises(SystemExit, match=r"^error: No such file or directory: .*nowhere\.csv"):
+        call(points.main, "--source", tmp_path / "nowhere.csv", "--output", tmp_path / "points.csv")
+
+
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.0 200 OK\r\n\r\nlog in to this network", b"HTTP/1.0 404 no\r\n\r\n", b"?\r\n", b""]
+)
+def test_a_network_that_answers_nonsense_is_no_network(
+    answer: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+
+    class Nonsense(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.rfile.readline()
+            self.wfile.write(answer)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Nonsense) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        assert points.obtain(f"http://127.0.0.1:{server.server_address[1]}/file.csv") is None
+        thread.join()
+    assert "the Chinchilla part is not run" in caplog.text
 
 
 def test_chinchilla_and_joint_tables_from_points(tmp_path: Path, call: Callable[..., None]) -> None:

@@ -6,9 +6,9 @@ and not carried here. Without a network the table is written empty, so that ever
 
 import argparse
 import hashlib
+import http.client
 import io
 import logging
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -23,35 +23,39 @@ URL = f"https://raw.githubusercontent.com/epoch-research/analyzing-chinchilla/{C
 SHA256 = "193478df4e90f040016431996c45682659306840ecdadf83cfb9cd5ca0aa1b30"
 LARGEST = 1 << 20  # bytes; the file has 23 kB
 HOW_TO = (
-    "put the file svg_extracted_data.csv of the public repository epoch-research/analyzing-chinchilla somewhere, name "
-    "it in config.yaml under `fits: chinchilla_points:`, and type `snakemake --cores all --forcerun fetch_chinchilla`"
+    "with a network, `snakemake --cores all --forcerun fetch_chinchilla`; without one, put the file "
+    "svg_extracted_data.csv of the public repository epoch-research/analyzing-chinchilla somewhere and name it under "
+    "`fits: chinchilla_points:`; why it failed stands in logs/fits/fetch_chinchilla.log"
 )
 
 
 def obtain(source: str, timeout: float = 5.0) -> bytes | None:
-    """The bytes of the file at `source`, a URL or a path; None, with a line in the log, when the network fails.
+    """The bytes of the file at `source`, a URL or a path, checked by sha256.
 
-    Raises InputError when a local file is missing, or when the bytes are not those of the pinned commit.
+    None, with a line in the log, when a URL cannot be had or answers with other bytes: those are never used. Raises
+    InputError when a local file is missing or is not that of the pinned commit.
     """
-    if not source.startswith(("https://", "http://")):
-        path = Path(source)
-        if not path.is_file():
-            raise InputError(f"{source}: no such file, named in config.yaml under `fits: chinchilla_points:`")
-        data = path.read_bytes()
-    else:
-        try:
-            with urllib.request.urlopen(source, timeout=timeout) as answer:
-                data = answer.read(LARGEST)
-        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-            logging.warning("could not fetch %s: %s; the Chinchilla part is not run: %s", source, error, HOW_TO)
-            return None
-    found = hashlib.sha256(data).hexdigest()
-    if found != SHA256:
-        raise InputError(
-            f"{source}: sha256 is {found}, but the file of the pinned commit has {SHA256}: "
-            f"the download was cut or changed, or this is another file"
-        )
+    remote = source.startswith(("https://", "http://"))
+    try:
+        data = download(source, timeout) if remote else Path(source).read_bytes()
+        found = hashlib.sha256(data).hexdigest()
+        if found != SHA256:
+            raise InputError(
+                f"{source}: sha256 is {found}, but the file of the pinned commit has {SHA256}: "
+                f"it was cut or changed, or is another file"
+            )
+    except (OSError, http.client.HTTPException, InputError) as error:
+        if not remote:
+            raise
+        logging.warning("could not fetch %s: %s; the Chinchilla part is not run: %s", source, error, HOW_TO)
+        return None
     return data
+
+
+def download(url: str, timeout: float) -> bytes:
+    """The first MiB that `url` answers with; raises OSError or HTTPException when it does not answer."""
+    with urllib.request.urlopen(url, timeout=timeout) as answer:
+        return bytes(answer.read(LARGEST))
 
 
 def parse(data: bytes) -> pd.DataFrame:

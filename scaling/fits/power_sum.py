@@ -93,7 +93,8 @@ class Problem:
         """(A_1 .. A_K, E, a_1 .. a_K) of theta."""
         K = self.terms
         exponents = theta[K + 1 :]
-        return np.concatenate([np.exp(theta[:K] + exponents * self.centre), [np.exp(theta[K])], exponents])
+        log_amplitudes = np.minimum(theta[:K] + exponents * self.centre, 700)  # a resample may run off: no overflow
+        return np.concatenate([np.exp(log_amplitudes), [np.exp(theta[K])], exponents])
 
 
 @dataclass(frozen=True)
