@@ -282,20 +282,7 @@ def fit(
     agreeing = sum(end[1] <= objective * (1 + 1e-6) + 1e-15 for end in ends)
     if estimator == "least_absolute":
         theta, objective, converged = least_absolute(problem, theta)
+    values, K = problem.natural(theta), len(logs)
     status, note = judge(problem, theta, converged)
-    values = problem.natural(theta)
-    K = len(logs)
-    return PowerSum(
-        amplitudes=values[:K],
-        constant=float(values[K]),
-        exponents=values[K + 1 :],
-        estimator=estimator,
-        objective=objective,
-        n_points=losses.size,
-        n_starts=len(ends),
-        n_starts_agreeing=agreeing,
-        status=status,
-        note=note,
-        problem=problem,
-        theta=theta,
-    )
+    numbers = values[:K], float(values[K]), values[K + 1 :], estimator, objective, losses.size, len(ends), agreeing
+    return PowerSum(*numbers, status, note, problem, theta)
