@@ -105,3 +105,13 @@ def test_training_learns() -> None:
     losses = NumbaEngine(W, b, p, -0.5, recipe, np.random.default_rng(10)).advance(1500)
     assert losses.shape == (1500,)
     assert losses[-100:].mean() < 0.5 * np.sum(4 / 3 * p - p**2)  # half of what a bias alone reaches
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    p = frequencies("power_law", 10, 1.0, 1.0)
+    rng = np.random.default_rng(0)
+    model = NumbaEngine(*initial_state(10, 2, rng), p, 0.1, Recipe(steps=5, warmup_steps=1, batch_size=8), rng)
+    with pytest.raises(ValueError, match="6 steps asked of a recipe of 5"):
+        model.advance(6)
+    with pytest.raises(ValueError, match="a batch of 4 samples"):
+        model.gradients(draw_batch(rng, p, 4))

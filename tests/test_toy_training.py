@@ -62,13 +62,22 @@ def test_a_diverging_run_names_the_model_and_the_step(tmp_path):
 def test_stack_gives_the_engine_s_loss_within_sampling_error(tmp_path):
     recipe = dataclasses.replace(RECIPE, steps=1500, batch_size=256)
     cells = [cell(m=m, gamma=gamma) for m in (4, 8) for gamma in (-0.5, 0.5)]
-    (stack,) = stacks_that_fit(cells, recipe.batch_size)
+    (stack,) = stacks_that_fit(cells, recipe.batch_size, 2**30)
     train_stack(stack, recipe, 2**14, tmp_path)
     for one in cells:
         train_one(one, recipe, 2**14, tmp_path / "one")
         alone, stacked = read_model(tmp_path / "one")[0], read_model(tmp_path / f"{one.name}.safetensors")[0]
         assert stacked["loss"] == pytest.approx(alone["loss"], rel=0.2)
         assert stacked["device"].startswith("torch, cpu")
+
+
+def test_stacks_fit_into_the_memory_given():
+    cells = [cell(m=m, seed=seed) for m in (4, 8) for seed in range(20)]
+    few = list(stacks_that_fit(cells, 64, 2**21))
+    assert [c for stack in few for c in stack] == sorted(cells, key=lambda c: -c.m)
+    assert len(few) > 1
+    with pytest.raises(InputError, match=r"does not fit into 0\.0 GiB"):
+        list(stacks_that_fit(cells, 64, 100))
 
 
 def test_collect_writes_each_model_under_each_experiment(tmp_path):

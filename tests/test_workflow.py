@@ -1,4 +1,4 @@
-"""The whole graph on tests/smoke.yaml, as a person runs it, and what happens when a run is killed or a config is wrong."""
+"""The whole graph on tests/smoke.yaml as a person runs it, and what a killed run or a wrong config does."""
 
 import os
 import signal

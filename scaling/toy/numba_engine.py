@@ -114,7 +114,12 @@ class NumbaEngine:
         self.share = 1.0  # of fired outputs in the last step
 
     def advance(self, steps: int) -> NDArray[np.float64]:
-        """Train `steps` steps on fresh samples; returns the training loss of each, summed over features."""
+        """Train `steps` steps on fresh samples; returns the training loss of each, summed over features.
+
+        Raises ValueError for more steps than the recipe has.
+        """
+        if self.step + steps > self.recipe.steps:
+            raise ValueError(f"{self.step + steps} steps asked of a recipe of {self.recipe.steps}")
         losses = np.zeros(steps)
         recipe = self.recipe
         self.share = advance(
@@ -127,7 +132,12 @@ class NumbaEngine:
     def gradients(
         self, batch: features.Batch, dense_backward: bool = False
     ) -> tuple[float, NDArray[np.float32], NDArray[np.float32]]:
-        """Mean loss over batch and features, and its gradients by W and b, on a given batch."""
+        """Mean loss over batch and features, and its gradients by W and b, on a given batch.
+
+        Raises ValueError for a batch of another size than the recipe's, or with more entries than there is room for.
+        """
+        if batch.batch_size != self.recipe.batch_size or len(batch.value) > len(self.work.value):
+            raise ValueError(f"a batch of {batch.batch_size} samples and {len(batch.value)} entries does not fit")
         k = len(batch.value)
         self.work.sample[:k], self.work.feature[:k], self.work.value[:k] = batch.sample, batch.feature, batch.value
         error, self.share = loss_and_gradients(self.padded_W, self.b, k, self.work, dense_backward)

@@ -34,6 +34,7 @@ from scaling.toy.study import AXES, Cell
 CURVE_POINTS = 200  # of the kept loss curve
 TAIL = 100  # training batches that the paper averages
 HELD_OUT_SAMPLES = 2**17
+STACK_MEMORY = 16  # GiB; a fixed number, since a model's draws depend on what else is in its stack
 
 log = logging.getLogger(__name__)
 
@@ -114,8 +115,11 @@ def train_one(cell: Cell, recipe: Recipe, n_samples: int, path: Path) -> None:
     save(cell, recipe, engine.W, engine.b, np.concatenate(losses), record, path)
 
 
-def train_stack(cells: list[Cell], recipe: Recipe, n_samples: int, folder: Path) -> None:
-    """Train models of one n together in PyTorch and save each; a diverged one is named after the others are saved."""
+def train_stack(cells: list[Cell], recipe: Recipe, n_samples: int, folder: Path, cuda_graph: bool = False) -> None:
+    """Train models of one n together in PyTorch and save each; a diverged one is named after the others are saved.
+
+    The samples come from one generator, whose seed follows from the cells of the stack.
+    """
     # Imported here since torch takes seconds to load and the CPU engine needs none of it.
     import torch
 
@@ -136,7 +140,7 @@ def train_stack(cells: list[Cell], recipe: Recipe, n_samples: int, folder: Path)
         seed,
         [cell.learning_rate_factor for cell in cells],
         device=device,
-        cuda_graph=device == "cuda",
+        cuda_graph=cuda_graph,
     )
     parts = []
     with tqdm(total=recipe.steps, desc=f"{len(cells)} models", unit=" steps", disable=None) as bar:
@@ -161,20 +165,17 @@ def train_stack(cells: list[Cell], recipe: Recipe, n_samples: int, folder: Path)
         raise DivergedError("; ".join(diverged))
 
 
-def stacks_that_fit(cells: Iterable[Cell], batch_size: int) -> Iterator[list[Cell]]:
-    """Split cells into stacks of one n that fit into half of the memory that the device has free."""
-    import torch  # see train_stack
+def stacks_that_fit(cells: Iterable[Cell], batch_size: int, memory: int) -> Iterator[list[Cell]]:
+    """Stacks of cells of one n, widest first, that fit into `memory` bytes; raises InputError when a cell does not."""
+    from scaling.toy.torch_engine import hazards, models_that_fit  # torch is slow to load, see train_stack
 
-    from scaling.toy.torch_engine import models_that_fit
-
-    memory = torch.cuda.mem_get_info()[0] // 2 if torch.cuda.is_available() else 2**31
     for _, group in itertools.groupby(sorted(cells, key=lambda cell: (cell.n, -cell.m)), key=lambda cell: cell.n):
         rest = list(group)
         while rest:
-            densest = max((cell.p for cell in rest), key=lambda p: float(p.sum()))
+            densest = max((cell.p for cell in rest), key=lambda p: float(hazards(p).sum()))
             room = models_that_fit(densest, rest[0].m, batch_size, memory)
             if room < 1:
-                raise InputError(f"{rest[0].name} does not fit into {memory / 2**30:.1f} GiB of device memory")
+                raise InputError(f"{rest[0].name} does not fit into {memory / 2**30:.1f} GiB; raise --stack-memory")
             yield rest[:room]
             rest = rest[room:]
 
@@ -198,6 +199,8 @@ def main() -> None:
     parser.add_argument("--learning-rate-factor", type=float, nargs="+", default=[1.0], help="times the recipe's rates")
     parser.add_argument("--seed", type=int, nargs="+", default=[0], help="seeds")
     parser.add_argument("--samples", type=int, default=HELD_OUT_SAMPLES, help="held-out samples")
+    parser.add_argument("--stack-memory", type=float, default=STACK_MEMORY, help="GiB for a stack of the torch engine")
+    parser.add_argument("--cuda-graph", action="store_true", help="replay each step of a stack as one CUDA graph")
     parser.add_argument("--except", nargs="+", default=[], dest="elsewhere", help="names of models to leave out")
     for field in dataclasses.fields(Recipe):
         kind = int if isinstance(field.default, int) else float
@@ -223,8 +226,9 @@ def main() -> None:
             for cell in cells:
                 train_one(cell, recipe, arguments.samples, arguments.folder / f"{cell.name}.safetensors")
         else:
-            for stack in stacks_that_fit(cells, recipe.batch_size):
-                train_stack(stack, recipe, arguments.samples, arguments.folder)
+            memory = int(arguments.stack_memory * 2**30)
+            for stack in stacks_that_fit(cells, recipe.batch_size, memory):
+                train_stack(stack, recipe, arguments.samples, arguments.folder, arguments.cuda_graph)
 
 
 if __name__ == "__main__":

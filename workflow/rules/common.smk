@@ -14,9 +14,9 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(workflow.basedir))
 # Jobs use the interpreter and the package of this workflow, activated or not, installed or not.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [str(workflow.basedir), os.environ.get("PYTHONPATH", "")])
+os.environ.update(
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+    PYTHONPATH=os.pathsep.join(filter(None, [str(workflow.basedir), os.environ.get("PYTHONPATH")])),
 )
 
 from scaling.command import InputError
@@ -72,3 +72,54 @@ def source_fingerprint(*modules):
 def get_training_arguments(wildcards):
     """Command-line arguments that train the model of that name."""
     return shlex.join(training_arguments([TOY_CELLS[wildcards.model]], config["toy"]))
+
+
+def file_name(name):
+    """A name of the config as part of a path."""
+    return name.replace(os.sep, "--")
+
+
+def named_once(names, key):
+    """The items of a list by file name; two items that would share a file are an error."""
+    names = list(names)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise WorkflowError(f"config: llm: {key}: {', '.join(twice)} stands there more than once")
+    return names
+
+
+def command_options(entry, *names):
+    """Settings of an item of the config as options of a command, those that it has."""
+    return " ".join(
+        f"--{name.replace('_', '-')} {shlex.quote(str(entry[name]))}"
+        for name in names
+        if name in entry
+    )
+
+
+def attempt(path):
+    """Which try it is: one more than that of a failure recorded at `path`, so that the next run tries again."""
+    if not os.path.exists(path):
+        return 1
+    from scaling import tables  # takes a second, and most runs have no such file
+
+    try:
+        row = tables.read("llm_overlaps", path).iloc[0]
+    except (InputError, IndexError):  # a table of another version: made again anyway
+        return 1
+    return int(row["attempt"]) + int(row["status"] == "failed")
+
+
+def token_entry(wildcards):
+    """The item of llm: tokens that a job is for."""
+    return TOKENS[f"{wildcards.tokenizer}/{wildcards.text}"]
+
+
+def published_folder(wildcards, input):
+    """Folder of the numbers read off the paper."""
+    return Path(input.published[0]).parent
+
+
+def recorded_folder(wildcards, input):
+    """Folder of the recorded run."""
+    return Path(input.run).parent

@@ -56,6 +56,8 @@ for figure, (number, shows) in TOY_FIGURES.items():
             f"results/figures/{figure}.png",
         log:
             f"logs/figures/{figure}.log",
+        conda:
+            "../envs/scaling.yaml"
         threads: 1
         resources:
             mem_mb=1000,
@@ -100,6 +102,8 @@ rule draw_overview:
         ),
     log:
         "logs/figures/overview.log",
+    conda:
+        "../envs/scaling.yaml"
     threads: 1
     resources:
         mem_mb=1000,

@@ -62,6 +62,8 @@ rule fit_toy_curves:
         starts="results/tables/toy_exponent_starts.csv",
     log:
         "logs/fits/toy.log",
+    conda:
+        "../envs/scaling.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -89,6 +91,8 @@ rule fit_language_models:
         intercepts="results/tables/llm_loss_intercepts.csv",
     log:
         "logs/fits/llm.log",
+    conda:
+        "../envs/scaling.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -112,6 +116,8 @@ rule fetch_chinchilla:
         "results/fits/chinchilla_points.csv",
     log:
         "logs/fits/fetch_chinchilla.log",
+    conda:
+        "../envs/scaling.yaml"
     threads: 1
     resources:
         mem_mb=500,
@@ -147,6 +153,8 @@ rule fit_chinchilla:
         "logs/fits/chinchilla.log",
     benchmark:
         "logs/fits/chinchilla.benchmark.tsv"
+    conda:
+        "../envs/scaling.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -184,6 +192,8 @@ rule fit_joint_law:
         ),
     log:
         "logs/fits/joint.log",
+    conda:
+        "../envs/scaling.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -239,12 +249,14 @@ rule hold_claims:
         ),
     log:
         "logs/fits/claims.log",
+    conda:
+        "../envs/scaling.yaml"
     threads: 1
     resources:
         mem_mb=1000,
     params:
         study=FITS["study"],
-        published=READ_OFF,
+        published=published_folder,
         source=source_fingerprint(
             "claims/__main__",
             "claims/verdict",
@@ -285,6 +297,8 @@ for figure, (number, shows, options) in FIT_FIGURES.items():
             f"results/figures/{figure}.png",
         log:
             f"logs/figures/{figure}.log",
+        conda:
+            "../envs/scaling.yaml"
         threads: 1
         resources:
             mem_mb=1000,
@@ -312,12 +326,14 @@ rule readme:
         touch("results/readme.done"),
     log:
         "logs/readme.log",
+    conda:
+        "../envs/scaling.yaml"
     threads: 1
     resources:
         mem_mb=500,
     params:
         readme=f"{workflow.basedir}/README.md",
-        recorded=f"{workflow.basedir}/resources/recorded",
+        recorded=recorded_folder,
         source=source_fingerprint("readme", "tables"),
     message:
         "Writing the marked blocks of README.md"

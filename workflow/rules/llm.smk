@@ -1,5 +1,5 @@
 # Heads of language models, and token frequencies.
-# results/llm/heads/{model}.csv: the row of one model of the catalogue, "/" in its name written "--"; beside it its norms.
+# results/llm/heads/{model}.csv: the row of one model of the catalogue, a slash in its name written as two dashes; beside it its norms.
 # results/llm/tokens/{tokenizer}/{text}/: one tokenizer and text of the config, their names written alike.
 
 LLM = config["llm"]
@@ -10,20 +10,6 @@ LLM_FIGURES = {
     "llm_excluded_rows": ("not in the paper", "rows of heads that were left out"),
     "token_frequencies": ("not in the paper", "frequency against rank of tokens"),
 }
-
-
-def file_name(name):
-    """A name of the config as part of a path."""
-    return name.replace("/", "--")
-
-
-def named_once(names, key):
-    """The items of a list by file name; two items that would share a file are an error."""
-    names = list(names)
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise WorkflowError(f"config: llm: {key}: {', '.join(twice)} stands there more than once")
-    return names
 
 
 MODELS = dict(
@@ -46,33 +32,6 @@ for entry in LLM["tokens"]:
         raise WorkflowError(
             f"config: llm: tokens: tokenizer {entry['tokenizer']!r} is not words, bytes, or a model of llm: models"
         )
-
-
-def options(entry, *names):
-    """Settings of an item of the config as options of a command, those that it has."""
-    return " ".join(
-        f"--{name.replace('_', '-')} {shlex.quote(str(entry[name]))}"
-        for name in names
-        if name in entry
-    )
-
-
-def attempt(path):
-    """Which try it is: one more than that of a failure recorded at `path`, so that the next run tries again."""
-    if not os.path.exists(path):
-        return 1
-    from scaling import tables  # takes a second, and most runs have no such file
-
-    try:
-        row = tables.read("llm_overlaps", path).iloc[0]
-    except (InputError, IndexError):  # a table of another version: made again anyway
-        return 1
-    return int(row["attempt"]) + int(row["status"] == "failed")
-
-
-def token_entry(wildcards):
-    """The item of llm: tokens that a job is for."""
-    return TOKENS[f"{wildcards.tokenizer}/{wildcards.text}"]
 
 
 HEAD_MODULES = [
@@ -99,19 +58,21 @@ rule measure_head:
     log:
         "logs/llm/heads/{model}.log",
     benchmark:
-        "benchmarks/llm/heads/{model}.tsv"
+        "logs/llm/heads/{model}.benchmark.tsv"
     wildcard_constraints:
         model="[^/]+",
     retries: 1
+    conda:
+        "../envs/scaling.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         network=lambda wildcards: int("path" not in MODELS[wildcards.model]),
     params:
-        model=lambda wildcards: options(
+        model=lambda wildcards: command_options(
             MODELS[wildcards.model], "model", "family", "path", "revision", "vocabulary", "m"
         ),
-        measurement=options(LLM, "pairs", "sample_rows", "seed"),
+        measurement=command_options(LLM, "pairs", "sample_rows", "seed"),
         kept=LLM["kept_heads"],
         attempt=lambda wildcards: attempt(f"results/llm/heads/{wildcards.model}.csv"),
         source=source_fingerprint("llm/overlaps", *HEAD_MODULES, "geometry", "tables"),
@@ -132,6 +93,8 @@ rule gather_heads:
         norms="results/tables/llm_norms.csv",
     log:
         "logs/llm/gather_heads.log",
+    conda:
+        "../envs/scaling.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -162,14 +125,20 @@ rule count_tokens:
     wildcard_constraints:
         tokenizer="[^/]+",
         text="[^/]+",
+    conda:
+        "../envs/scaling.yaml"
     threads: 1
     resources:
         mem_mb=2000,
     params:
-        text=lambda wildcards: options(token_entry(wildcards), "tokenizer", "text"),
-        model=lambda wildcards: options(MODELS.get(wildcards.tokenizer, {}), "path", "revision"),
-        norms=lambda wildcards, input: options({"norms": norms for norms in input.norms}, "norms"),
-        window=options(LLM, "rank_min", "rank_max"),
+        text=lambda wildcards: command_options(token_entry(wildcards), "tokenizer", "text"),
+        model=lambda wildcards: command_options(
+            MODELS.get(wildcards.tokenizer, {}), "path", "revision"
+        ),
+        norms=lambda wildcards, input: command_options(
+            {"norms": norms for norms in input.norms}, "norms"
+        ),
+        window=command_options(LLM, "rank_min", "rank_max"),
         kept=LLM["kept_heads"],
         source=source_fingerprint("llm/tokens", "llm/tokenizer_file", "tables"),
     message:
@@ -189,6 +158,8 @@ rule gather_tokens:
         "logs/llm/{table}.log",
     wildcard_constraints:
         table="token_frequencies|token_ranks",
+    conda:
+        "../envs/scaling.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -220,6 +191,8 @@ for figure, (number, shows) in LLM_FIGURES.items():
             f"results/figures/{figure}.png",
         log:
             f"logs/figures/{figure}.log",
+        conda:
+            "../envs/scaling.yaml"
         threads: 1
         resources:
             mem_mb=1000,

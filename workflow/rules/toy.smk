@@ -21,6 +21,8 @@ if config["toy"]["engine"] == "numba":
             "logs/toy/models/{model}.benchmark.tsv"
         wildcard_constraints:
             model="|".join(map(re.escape, TOY_CELLS)),
+        conda:
+            "../envs/scaling.yaml"
         threads: 1
         resources:
             mem_mb=1000,
@@ -53,6 +55,8 @@ else:
                 [f"results/toy/models/{cell.name}.safetensors" for cell in cells],
             log:
                 f"logs/toy/stacks/{stack}.log",
+            conda:
+                "../envs/scaling.yaml"
             threads: 1
             resources:
                 gpu=1,
@@ -82,6 +86,8 @@ rule collect_models:
         expand("results/tables/{table}.csv", table=TOY_TABLES),
     log:
         "logs/toy/collect_models.log",
+    conda:
+        "../envs/scaling.yaml"
     threads: 1
     resources:
         mem_mb=2000,
