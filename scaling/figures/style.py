@@ -25,11 +25,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FormatStrFormatter, FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FormatStrFormatter, FuncFormatter, LogFormatterMathtext, NullLocator
 
 from scaling.command import InputError, whole_file
 
@@ -161,23 +162,31 @@ def panel_title(axes: Axes, letter: str, title: str = "") -> None:
     axes.set_title("  ".join(part for part in (bold, title) if part), loc="left")
 
 
-def log_axis(axes: Axes, which: str, ticks: Sequence[float] | None = None) -> None:
-    """Make axis "x" or "y" logarithmic; `ticks` (such as the widths trained) are written as plain numbers."""
+def log_axis(axes: Axes, which: str, ticks: Iterable[float] = ()) -> None:
+    """Make axis "x" or "y" logarithmic; `ticks` (such as the widths trained) are written as plain numbers.
+
+    Without them powers of ten are written, and on an axis shorter than two decades plain numbers between.
+    """
     axes.set(**{f"{which}scale": "log"})
     axis = axes.xaxis if which == "x" else axes.yaxis
-    if ticks is not None and len(ticks):
-        axis.set_major_locator(FixedLocator(sorted(set(map(float, ticks)))))
+    at = sorted({float(tick) for tick in ticks})
+    if at:
+        axis.set_major_locator(FixedLocator(at))
         axis.set_major_formatter(FormatStrFormatter("%g"))
-        axis.set_minor_locator(LogLocator(subs=()))
-        axis.set_minor_formatter(NullFormatter())
-    else:
-        axis.set_minor_formatter(FuncFormatter(lambda value, _: _short_range_label(value, axis.get_view_interval())))
+        axis.set_minor_locator(NullLocator())
+        return
+    powers = LogFormatterMathtext()
+    powers.set_axis(axis)
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _plain(value, axis) or powers(value)))
+    axis.set_minor_formatter(FuncFormatter(lambda value, _: _plain(value, axis)))
 
 
-def _short_range_label(value: float, view: Sequence[float]) -> str:
-    """Label of a minor tick on an axis of a decade or less, where the powers of ten alone do not say the scale."""
+def _plain(value: float, axis: Axis) -> str:
+    """A tick of a logarithmic axis as a plain number where the axis is short, else nothing."""
+    low, high = sorted(axis.get_view_interval())
     first = round(value / 10 ** np.floor(np.log10(value)))
-    return f"{value:.3g}" if max(view) / min(view) <= 10 and first in (2, 3, 5) else ""
+    shown = {1, 2, 3, 5} if high / low <= 12 else {1, 2, 5} if high / low <= 40 else set()
+    return f"{value:.3g}" if first in shown else ""
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -44,11 +44,13 @@ def _training_lines(axes: Axes, study: Study, models: pd.DataFrame) -> None:
         rows = models[models["m"] == m]
         first = rows.sort_values("seed")["model"].iloc[0]
         curve = study.curves[study.curves["model"] == first]
-        axes.plot(curve["step"], curve["loss"], color=style.width_colour(m, widths), linewidth=0.9, label=f"m = {m:g}")
+        axes.plot(
+            curve["step"], curve["loss"], color=style.width_colour(m, widths), linewidth=0.9, label=f"$m$ = {m:g}"
+        )
     for axis in "xy":
         style.log_axis(axes, axis)
     axes.set(xlabel="step", ylabel=LOSS)
-    axes.legend(loc="upper right", ncols=2)
+    axes.legend(loc="upper right", labelspacing=0.25)
 
 
 def learning_rate_check(study: Study) -> Figure:
@@ -78,7 +80,7 @@ def learning_rate_check(study: Study) -> Figure:
                 right, fits["learning_rate_factor"], fits["exponent"], fits["exponent_stderr"], color=style.BLACK,
                 linestyle=look, linewidth=0.7, label=rf"$\gamma$ = {style.number(curve['gamma'])}, {law}",
             )  # fmt: skip
-    for axis, ticks in (("x", list(models["m"])), ("y", None)):
+    for axis, ticks in (("x", models["m"]), ("y", ())):
         style.log_axis(left, axis, ticks)
     left.set(xlabel=M, ylabel=LOSS)
     left.legend(handles=style.colour_key(left, factors, _factor_colour, "learning rate ×"))
@@ -129,7 +131,7 @@ def seed_scatter(study: Study) -> Figure:
             for k, (_, rows) in enumerate(curve[curve[column] > 0].groupby("seed")):
                 rows = rows.sort_values("m")
                 panel.plot(rows["m"], rows[column], marker="o", ms=3, linewidth=0.8, color=style.seed_colour(k))
-            for axis, ticks in (("x", list(curve["m"])), ("y", None)):
+            for axis, ticks in (("x", curve["m"]), ("y", ())):
                 style.log_axis(panel, axis, ticks)
             panel.set(xlabel=M, ylabel=LOSS)
             style.note(panel, rf"$\gamma$ = {style.number(gamma)}, $\alpha$ = {style.number(alpha)}")
@@ -151,8 +153,8 @@ def _spread_between_seeds(axes: Axes, models: pd.DataFrame) -> None:
         variance = rows.groupby([*CURVE, "m"], dropna=False)["log"].var(ddof=1)
         pooled = variance.groupby(level="m").mean().pow(0.5)
         name = "loss" if column == "loss" else "packing loss"
-        style.points(axes, pooled.index, pooled, linestyle="-", label=name, **look)
-    style.log_axis(axes, "x", list(models["m"]))
+        style.points(axes, pooled.index, pooled, linestyle="-", label=name, ms=7 if column == "loss" else 4, **look)
+    style.log_axis(axes, "x", models["m"])
     axes.set(xlabel=M, ylabel="SD of the logarithm", ylim=(0, None))
     axes.legend()
 
@@ -162,7 +164,7 @@ def _exponents_of_both(axes: Axes, study: Study) -> None:
     frame = frame[(frame["regime"] == "strong") & frame["exponent"].notna()]
     if len(frame):
         frame = frame[frame["gamma"] == fullest(frame, "gamma", "alpha", USUAL_GAMMA["strong"])]
-        style.note(axes, rf"$\gamma$ = {style.number(frame['gamma'].iloc[0])}")
+        style.note(axes, rf"$\gamma$ = {style.number(frame['gamma'].iloc[0])}", "lower right")
     for column, shift, look in (
         ("exponent", -0.015, {"color": style.BLUE, "label": "loss"}),
         ("exponent_represented", 0.015, {"color": style.GREEN, "marker": "s", "label": "packing loss"}),

@@ -54,7 +54,7 @@ def _rsquared_by_law(axes: Axes, study: Study) -> None:
         at = [laws.index(law) + 0.12 for law in rows["frequency_law"]]
         axes.plot(at, rows["rsquared"], marker, color=style.REGIME[name], alpha=0.8, ms=4)
     axes.set(xlim=(-0.6, 2.5), ylim=(axes.get_ylim()[0] - 0.15, 1.02))
-    axes.set_xticks(range(3), [law.replace("_", " ") for law in laws])
+    axes.set_xticks(range(3), [law.replace("_", " ") for law in laws], size=7.5)
     handles = [
         Line2D([], [], linestyle="none", marker=marker, color=style.REGIME[name], label=f"{name} superposition")
         for name, marker in shapes.items()
@@ -195,9 +195,8 @@ def _loss_by_density(axes: Axes, models: pd.DataFrame, published: pd.DataFrame) 
     for E in densities:
         rows = over_seeds(models[models["activation_density"] == E], "loss", ["m"])
         style.points(axes, rows["m"], rows["value"], rows["error"], linestyle="-", color=style.density_colour(E))
-    widths = sorted({*models["m"], *(published["m"] if len(published) else [])})
-    for axis, ticks in (("x", widths), ("y", None)):
-        style.log_axis(axes, axis, ticks)
+    style.log_axis(axes, "x", models["m"] if len(models) else published["m"] if len(published) else ())
+    style.log_axis(axes, "y")
     handles = style.colour_key(axes, densities, style.density_colour, "$E$ =")
     if not published.empty:
         handles.append(Line2D([], [], **{**style.PUBLISHED, "label": "published"}))

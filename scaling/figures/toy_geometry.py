@@ -66,6 +66,7 @@ def final_fig3_norms(study: Study) -> Figure:
     figure, (norms, weak, strong) = style.panels(
         1, 3, height=2.6, titles=["norms of the rows", "represented, weak", "represented, strong"]
     )
+    drawn = study.models.iloc[:0]
     for name, panel in (("weak", weak), ("strong", strong)):
         rows = chosen_curve(study, name)
         if rows.empty:
@@ -85,6 +86,7 @@ def final_fig3_norms(study: Study) -> Figure:
             ylim=(-0.5, len(widths) - 0.3),
             xlim=(0.8, rows["feature"].max() * 1.2),
         )
+        drawn = pd.concat([drawn, study.models[study.models["model"].isin(rows["model"])]])
         settings = rows.iloc[0]
         style.panel_title(
             panel,
@@ -97,7 +99,7 @@ def final_fig3_norms(study: Study) -> Figure:
     else:
         style.missing(norms, "no features")
     norms.set(xlabel=r"norm $\|W_i\|$", ylabel="features")
-    style.foot(figure, described(study.sweep, "none") + " First seed; b, c: one bar a represented feature.")
+    style.foot(figure, described(drawn, "none") + " b, c: one bar a represented feature.")
     return figure
 
 
@@ -182,7 +184,7 @@ def _above_one(axes: Axes, models: pd.DataFrame) -> None:
     m = np.geomspace(models["m"].min(), models["m"].max(), 50)
     n = int(models["n"].iloc[0])
     axes.plot(m, np.minimum(geometry.etf_like_rows(1) * m**2 / n, 1), **style.THEORY)
-    style.log_axis(axes, "x", list(models["m"].unique()))
+    style.log_axis(axes, "x", models["m"])
     style.log_axis(axes, "y")
     handles = style.colour_key(axes, alphas, style.alpha_colour, r"$\alpha$ =")
     handles.append(Line2D([], [], label=r"$m^2/(2n)$", **style.THEORY))
@@ -202,7 +204,7 @@ def _overlaps(axes: Axes, models: pd.DataFrame, column: str, bound: str) -> None
         axes.plot(limit["m"], limit["value"], **{**style.THEORY, "color": colour})
     m = np.array([models["m"].min(), models["m"].max()], dtype=float)
     axes.plot(m, 1 / m, ":", color=style.BLACK, linewidth=0.8)
-    style.log_axis(axes, "x", list(models["m"].unique()))
+    style.log_axis(axes, "x", models["m"])
     style.log_axis(axes, "y")
     handles = [
         Line2D([], [], label="Welch bound", **style.THEORY),
@@ -231,7 +233,7 @@ def final_fig5c_overlap_variance(study: Study) -> Figure:
             rows = over_seeds(models[models["alpha"] == alpha], "ratio", ["m"])
             style.points(axes, rows["m"], rows["value"], rows["error"], linestyle="-", color=style.alpha_colour(alpha))
         axes.axhline(1, **style.THEORY)
-        style.log_axis(axes, "x", list(models["m"].unique()))
+        style.log_axis(axes, "x", models["m"])
         handles = style.colour_key(axes, alphas, style.alpha_colour, r"$\alpha$ =")
         handles.append(Line2D([], [], label="random rows", **style.THEORY))
         axes.set_ylim(0, 1.4 * axes.get_ylim()[1])
