@@ -1,15 +1,22 @@
 """Figures that say how far to trust the others: training curves, other learning rates, scatter between seeds."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from scaling.figures import style
 from scaling.figures.study import CURVE, Study, described, fullest, nearest, of_curve, over_seeds, thinned
 
 
 USUAL_GAMMA = {"weak": 0.3333, "strong": -0.5556}  # weight decay drawn when several were trained alike
+SPLIT: dict[str, dict[str, Any]] = {  # looks of the loss and of the packing loss
+    "loss": {"marker": "o", "linestyle": "-", "ms": 4},
+    "packing": {"marker": "s", "linestyle": ":", "ms": 4, "mfc": "white"},
+}
 M, LOSS = "model dimension $m$", "loss $L$"
 
 
@@ -139,24 +146,27 @@ def seed_scatter(study: Study) -> Figure:
         for panel in (total, packing):
             panel.set_ylim(min(low), max(high))
         packing.set(ylabel=r"packing loss $L - L_{\mathrm{unrepresented}}$")
-        _spread_between_seeds(spread, several)
+        _spread_between_seeds(spread, several[several["gamma"] == gamma])
     _exponents_of_both(exponent, study)
     style.foot(figure, described(models, "none"))
     return figure
 
 
 def _spread_between_seeds(axes: Axes, models: pd.DataFrame) -> None:
-    """Pooled SD of log loss over seeds against m, over all strong curves with two seeds or more."""
-    for column, look in (("loss", {"color": style.BLUE}), ("packing", {"color": style.GREEN, "marker": "s"})):
-        rows = models[models[column] > 0]
-        rows = rows.assign(log=np.log(rows[column].astype(float)))
-        variance = rows.groupby([*CURVE, "m"], dropna=False)["log"].var(ddof=1)
-        pooled = variance.groupby(level="m").mean().pow(0.5)
-        name = "loss" if column == "loss" else "packing loss"
-        style.points(axes, pooled.index, pooled, linestyle="-", label=name, ms=7 if column == "loss" else 4, **look)
+    """SD between seeds of the logarithm of both losses against m, one colour an alpha."""
+    alphas = thinned(models["alpha"], 3)
+    for alpha in alphas:
+        for column, look in SPLIT.items():
+            rows = models[(models["alpha"] == alpha) & (models[column] > 0)]
+            spread = rows.assign(log=np.log(rows[column].astype(float))).groupby("m")["log"].std(ddof=1).dropna()
+            axes.plot(spread.index, spread, color=style.alpha_colour(alpha), **look)
     style.log_axis(axes, "x", models["m"])
-    axes.set(xlabel=M, ylabel="SD of the logarithm", ylim=(0, None))
-    axes.legend()
+    style.log_axis(axes, "y")
+    handles = style.colour_key(axes, alphas, style.alpha_colour, r"$\alpha$ =")
+    names = {"loss": "loss", "packing": "packing loss"}
+    handles += [Line2D([], [], color=style.BLACK, label=names[column], **look) for column, look in SPLIT.items()]
+    axes.legend(handles=handles, ncols=2)
+    axes.set(xlabel=M, ylabel="SD of the logarithm")
 
 
 def _exponents_of_both(axes: Axes, study: Study) -> None:
