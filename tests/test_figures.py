@@ -76,7 +76,7 @@ def test_the_same_call_gives_the_same_bytes(full: Study, tmp_path: Path) -> None
         written = []
         for k in range(2):
             paths = [tmp_path / f"{k}.svg", tmp_path / f"{k}.png"]
-            toy.draw(name, full, paths)
+            style.write_figures(toy.FIGURES, [name], full, paths)
             written.append([path.read_bytes() for path in paths])
         assert written[0] == written[1]
 
@@ -100,7 +100,7 @@ def test_the_command_draws_and_names_what_can_be_put_right(full: Study, tmp_path
 def test_the_sheet_holds_every_figure(full: Study, tmp_path: Path) -> None:
     figures = [tmp_path / f"{name}.png" for name in ("fig3_representation", "fig7_density", "final_fig3_norms")]
     for path in figures:
-        toy.draw(path.stem, full, [path])
+        style.write_figures(toy.FIGURES, [path.stem], full, [path])
     overview.main(["--figures", *map(str, figures), "--output", str(tmp_path / "overview.png")])
     assert (tmp_path / "overview.png").stat().st_size > 10_000
     with pytest.raises(InputError, match="no such PNG figure"):

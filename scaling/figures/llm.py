@@ -162,7 +162,7 @@ FIGURES: dict[str, Callable[[Tables], Figure]] = {
 def main() -> None:
     """Parse the command line, read the tables, draw one figure."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--figure", required=True, choices=FIGURES, help="which figure")
+    parser.add_argument("--figure", nargs="+", required=True, choices=FIGURES, help="which figures")
     parser.add_argument("--overlaps", type=Path, required=True, help="CSV table llm_overlaps")
     parser.add_argument("--norms", type=Path, required=True, help="CSV table llm_norms")
     parser.add_argument("--frequencies", type=Path, required=True, help="CSV table token_frequencies")
@@ -175,7 +175,7 @@ def main() -> None:
         tables.read("token_frequencies", arguments.frequencies),
         tables.read("token_ranks", arguments.ranks),
     )
-    style.save(FIGURES[arguments.figure](content), *arguments.output)
+    style.write_figures(FIGURES, arguments.figure, content, arguments.output)
 
 
 if __name__ == "__main__":

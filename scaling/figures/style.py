@@ -11,8 +11,9 @@
 the Agg backend. The same calls give the same bytes.
 """
 
+import logging
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -277,3 +278,20 @@ def save(figure: Figure, *paths: Path | str, dpi: int = PNG_DPI) -> None:
                 figure.savefig(temporary, format=ending, dpi=dpi, metadata=metadata[ending])
     finally:
         plt.close(figure)
+
+
+def write_figures(
+    drawings: Mapping[str, Callable[[Any], Figure]], names: Sequence[str], content: Any, output: Sequence[Path]
+) -> None:
+    """Draw each named figure from `content` and write it: one to every path of `output`, several each to its own name.
+
+    Raises InputError for a name that is no figure, and for one without a path.
+    """
+    for name in names:
+        if name not in drawings:
+            raise InputError(f"no figure {name!r}; the figures are {', '.join(drawings)}")
+        paths = [path for path in output if len(names) == 1 or path.stem == name]
+        if not paths:
+            raise InputError(f"no output for figure {name}; with several figures each file is named after its figure")
+        save(drawings[name](content), *paths)
+        logging.info("%s: wrote %s", name, ", ".join(map(str, paths)))

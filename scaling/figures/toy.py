@@ -1,17 +1,16 @@
-"""Draw one figure of the toy study from its tables.
+"""Draw figures of the toy study from its tables.
 
 python -m scaling.figures.toy --figure fig1_loss --models results/tables/toy_models.csv
     --exponents results/tables/toy_exponents.csv --published resources/published --output results/figures/fig1_loss.svg
 """
 
 import argparse
-import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from scaling.command import InputError, run
+from scaling.command import run
 from scaling.figures import style
 from scaling.figures.study import Study
 from scaling.figures.toy_checks import learning_rate_check, seed_scatter, training_curves
@@ -42,20 +41,10 @@ DRAWINGS: tuple[Callable[[Study], Figure], ...] = (
 FIGURES = {drawing.__name__: drawing for drawing in DRAWINGS}
 
 
-def draw(figure: str, study: Study, output: Sequence[Path]) -> None:
-    """Draw the figure of that name and write it to every path of `output` (.svg or .png)."""
-    if figure not in FIGURES:
-        raise InputError(f"no figure {figure!r}; the figures are {', '.join(FIGURES)}")
-    style.save(FIGURES[figure](study), *output)
-    logging.info("%s: wrote %s", figure, ", ".join(map(str, output)))
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the command line, draw one figure."""
-    parser = argparse.ArgumentParser(
-        prog="python -m scaling.figures.toy", description="Draw one figure of the toy study."
-    )
-    parser.add_argument("--figure", required=True, help=f"one of {', '.join(FIGURES)}")
+    """Read the command line, draw the figures."""
+    parser = argparse.ArgumentParser(prog="python -m scaling.figures.toy", description="Draw figures of the toy study.")
+    parser.add_argument("--figure", nargs="+", required=True, help=f"of {', '.join(FIGURES)}")
     for name in ("models", "curves", "features", "exponents"):
         parser.add_argument(f"--{name}", type=Path, help=f"the table toy_{name}.csv")
     parser.add_argument(
@@ -68,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, nargs="+", required=True, help="files to write, .svg or .png")
     given = parser.parse_args(arguments)
     paths = {f"toy_{name}": getattr(given, name) for name in ("models", "curves", "features", "exponents")}
-    draw(given.figure, Study(paths, given.published), given.output)
+    style.write_figures(FIGURES, given.figure, Study(paths, given.published), given.output)
 
 
 if __name__ == "__main__":

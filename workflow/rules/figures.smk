@@ -1,4 +1,4 @@
-# Pictures of the toy study, each drawn from the tables alone. One rule a figure, so that each has its caption.
+# Pictures of the toy study, drawn from the tables alone by one job, since loading the libraries takes longer than a figure.
 # results/figures/{figure}.svg and .png; the figure's name says its number in the paper.
 
 # figure: (its number in the paper, what it shows)
@@ -25,63 +25,62 @@ OVERVIEW_FIGURES = [
 ]
 
 
-for figure, (number, shows) in TOY_FIGURES.items():
-
-    rule:
-        name:
-            f"draw_{figure}"
-        input:
-            models="results/tables/toy_models.csv",
-            curves="results/tables/toy_curves.csv",
-            features="results/tables/toy_features.csv",
-            exponents="results/tables/toy_exponents.csv",
-            published=expand(
-                "{folder}/{name}.csv",
-                folder=f"{workflow.basedir}/resources/published",
-                name=[
-                    "fig1b_weak_loss",
-                    "fig1d_strong_loss",
-                    "fig4a_r_squared",
-                    "fig6e_model_exponent",
-                    "fig7b_density_scaling",
-                ],
-            ),
-        output:
+rule draw_toy_figures:
+    input:
+        models="results/tables/toy_models.csv",
+        curves="results/tables/toy_curves.csv",
+        features="results/tables/toy_features.csv",
+        exponents="results/tables/toy_exponents.csv",
+        published=expand(
+            "{folder}/{name}.csv",
+            folder=f"{workflow.basedir}/resources/published",
+            name=[
+                "fig1b_weak_loss",
+                "fig1d_strong_loss",
+                "fig4a_r_squared",
+                "fig6e_model_exponent",
+                "fig7b_density_scaling",
+            ],
+        ),
+    output:
+        [
             report(
                 f"results/figures/{figure}.svg",
                 caption=f"../report/{figure}.rst",
                 category="Toy model",
                 labels={"figure": number, "shows": shows},
-            ),
-            f"results/figures/{figure}.png",
-        log:
-            f"logs/figures/{figure}.log",
-        conda:
-            "../envs/scaling.yaml"
-        threads: 1
-        resources:
-            mem_mb=1000,
-        params:
-            figure=figure,
-            source=source_fingerprint(
-                "figures/toy",
-                "figures/style",
-                "figures/study",
-                "figures/heat_map",
-                "figures/toy_loss",
-                "figures/toy_geometry",
-                "figures/toy_exponents",
-                "figures/toy_checks",
-                "geometry",
-                "theory",
-                "tables",
-            ),
-        message:
-            f"Drawing {figure}"
-        shell:
-            "python -m scaling.figures.toy --figure {params.figure} --models {input.models}"
-            " --curves {input.curves} --features {input.features} --exponents {input.exponents}"
-            " --published {input.published} --output {output} > {log} 2>&1"
+            )
+            for figure, (number, shows) in TOY_FIGURES.items()
+        ],
+        expand("results/figures/{figure}.png", figure=TOY_FIGURES),
+    log:
+        "logs/figures/toy.log",
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        figures=" ".join(TOY_FIGURES),
+        source=source_fingerprint(
+            "figures/toy",
+            "figures/style",
+            "figures/study",
+            "figures/heat_map",
+            "figures/toy_loss",
+            "figures/toy_geometry",
+            "figures/toy_exponents",
+            "figures/toy_checks",
+            "geometry",
+            "theory",
+            "tables",
+        ),
+    message:
+        "Drawing the toy study's figures"
+    shell:
+        "python -m scaling.figures.toy --figure {params.figures} --models {input.models}"
+        " --curves {input.curves} --features {input.features} --exponents {input.exponents}"
+        " --published {input.published} --output {output} > {log} 2>&1"
 
 
 rule figures:

@@ -171,39 +171,38 @@ rule gather_tokens:
         "python -m scaling.llm.join --table {wildcards.table} --parts {input:q} --output {output} > {log} 2>&1"
 
 
-for figure, (number, shows) in LLM_FIGURES.items():
-
-    rule:
-        name:
-            f"draw_{figure}"
-        input:
-            overlaps="results/tables/llm_overlaps.csv",
-            norms="results/tables/llm_norms.csv",
-            frequencies="results/tables/token_frequencies.csv",
-            ranks="results/tables/token_ranks.csv",
-        output:
+rule draw_llm_figures:
+    input:
+        overlaps="results/tables/llm_overlaps.csv",
+        norms="results/tables/llm_norms.csv",
+        frequencies="results/tables/token_frequencies.csv",
+        ranks="results/tables/token_ranks.csv",
+    output:
+        [
             report(
                 f"results/figures/{figure}.svg",
                 caption=f"../report/{figure}.rst",
                 category="Language models",
                 labels={"figure": number, "shows": shows},
-            ),
-            f"results/figures/{figure}.png",
-        log:
-            f"logs/figures/{figure}.log",
-        conda:
-            "../envs/scaling.yaml"
-        threads: 1
-        resources:
-            mem_mb=1000,
-        params:
-            figure=figure,
-            source=source_fingerprint("figures/llm", "figures/style", "geometry", "tables"),
-        message:
-            f"Drawing {figure}"
-        shell:
-            "python -m scaling.figures.llm --figure {params.figure} --overlaps {input.overlaps} --norms {input.norms}"
-            " --frequencies {input.frequencies} --ranks {input.ranks} --output {output} > {log} 2>&1"
+            )
+            for figure, (number, shows) in LLM_FIGURES.items()
+        ],
+        expand("results/figures/{figure}.png", figure=LLM_FIGURES),
+    log:
+        "logs/figures/llm.log",
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        figures=" ".join(LLM_FIGURES),
+        source=source_fingerprint("figures/llm", "figures/style", "geometry", "tables"),
+    message:
+        "Drawing the figures of language models' heads"
+    shell:
+        "python -m scaling.figures.llm --figure {params.figures} --overlaps {input.overlaps} --norms {input.norms}"
+        " --frequencies {input.frequencies} --ranks {input.ranks} --output {output} > {log} 2>&1"
 
 
 rule llm:
