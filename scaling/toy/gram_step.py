@@ -42,18 +42,18 @@ def exchange(dY, Y, i, dX, X, j, a):
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
-def reach_alone(flags, b, first, G, r, v):
+def reach_alone(flags, b, G, r, v):
     """Flag the outputs that can fire in samples whose one active feature is at most v: max(b, b + v G_r) > 0."""
     for j in range(G.shape[1]):
-        flags[j] = max(b[first + j], b[first + j] + v * G[r, j]) > 0
+        flags[j] = max(b[j], b[j] + v * G[r, j]) > 0
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
-def pre_activation(z, b, first, G, rows, values, start, stop):
+def pre_activation(z, b, G, rows, values, start, stop):
     """z = b + sum_i x_i G_i of one sample over the outputs of a block."""
     r, v = rows[start], values[start]
     for j in range(G.shape[1]):
-        z[j] = b[first + j] + v * G[r, j]
+        z[j] = b[j] + v * G[r, j]
     for t in range(start + 1, stop):
         r, v = rows[t], values[t]
         for j in range(G.shape[1]):
@@ -80,12 +80,12 @@ def rectify(z, width):
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
-def absorb(db, first, d, width):
+def absorb(db, d):
     """Add d to db; returns sum_j d_j^2."""
-    for j in range(width):
-        db[first + j] += d[j]
+    for j in range(db.shape[0]):
+        db[j] += d[j]
     error = np.float32(0)
-    for j in range(width):
+    for j in range(db.shape[0]):
         error += d[j] * d[j]
     return error
 
@@ -144,7 +144,7 @@ def dense_sample(z, db, R, b, first, G, active, rows, values, start, stop):
     Returns the change of the squared error and how many outputs fired.
     """
     width = G.shape[1]
-    pre_activation(z, b, first, G, rows, values, start, stop)
+    pre_activation(z, b, G, rows, values, start, stop)
     found = rectify(z, width)
     error = np.float32(0)
     for t in range(start, stop):
@@ -152,7 +152,7 @@ def dense_sample(z, db, R, b, first, G, active, rows, values, start, stop):
         if 0 <= j < width and z[j] > 0:
             z[j] -= values[t]
             error -= values[t] * values[t]
-    error += absorb(db, first, z, width)
+    error += absorb(db, z)
     for t in range(start, stop):
         add_outer(R, rows[t], z, values[t])
     return error, found
@@ -192,24 +192,24 @@ def loss_and_gradients(W, b, k, work, dense_backward):
     looks, hits = 0, 0
     for first in range(0, n, COLUMNS):
         width = min(COLUMNS, n - first)
-        W_J = W[first : first + width]
+        W_J, b_J, db_J = W[first : first + width], b[first : first + width], db[first : first + width]
         G = work.G[: u * width].reshape(u, width)
         np.dot(W_U, W_J.T, G)
-        for j in range(first, first + width):
-            y = max(b[j], zero)
+        for j in range(width):
+            y = max(b_J[j], zero)
             loss += empty * y * y
-            db[j] = empty * y
+            db_J[j] = empty * y
 
         if dense_backward:
             R = work.R[: u * width].reshape(u, width)
             R[:] = zero
             for t in range(alone_start[u]):
-                error, found = dense_sample(z, db, R, b, first, G, active, work.alone_row, alone_value, t, t + 1)
+                error, found = dense_sample(z, db_J, R, b_J, first, G, active, work.alone_row, alone_value, t, t + 1)
                 loss += error
                 hits += found
             for g in range(groups):
                 start, stop = group_start[g], group_start[g + 1]
-                error, found = dense_sample(z, db, R, b, first, G, active, group_row, group_value, start, stop)
+                error, found = dense_sample(z, db_J, R, b_J, first, G, active, group_row, group_value, start, stop)
                 loss += error
                 hits += found
             looks += (alone_start[u] + groups) * width
@@ -221,7 +221,7 @@ def loss_and_gradients(W, b, k, work, dense_backward):
             start, stop = alone_start[r], alone_start[r + 1]
             if start == stop:
                 continue
-            reach_alone(flags, b, first, G, r, work.reach[r])
+            reach_alone(flags, b_J, G, r, work.reach[r])
             found = collect(flags, words, width, fired)
             looks += width
             hits += found
@@ -235,7 +235,7 @@ def loss_and_gradients(W, b, k, work, dense_backward):
 
         for g in range(groups):
             start, stop = group_start[g], group_start[g + 1]
-            pre_activation(z, b, first, G, group_row, group_value, start, stop)
+            pre_activation(z, b_J, G, group_row, group_value, start, stop)
             positive(flags, z, width)
             found = collect(flags, words, width, fired)
             looks += width
