@@ -15,7 +15,6 @@ from scaling.figures.study import Study, regime, thinned
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED = ROOT / "resources" / "published"
-pytestmark = pytest.mark.filterwarnings("ignore:The 'float_precision' argument")  # pandas 3.1 on scaling.tables.read
 
 
 @pytest.fixture(scope="module")
