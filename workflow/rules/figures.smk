@@ -21,7 +21,9 @@ TOY_FIGURES = {
 }
 # on the contact sheet, in this order
 OVERVIEW_FIGURES = [
-    figure for figure in TOY_FIGURES if figure not in ("learning_rate_check", "training_curves")
+    *(figure for figure in TOY_FIGURES if figure not in ("learning_rate_check", "training_curves")),
+    "fig8a_llm_overlaps",
+    "fig8b_llm_loss",
 ]
 
 
