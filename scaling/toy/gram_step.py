@@ -74,7 +74,6 @@ def rectify(z, width):
     found = zero
     for j in range(width):
         found += one if z[j] > 0 else zero
-    for j in range(width):
         z[j] = max(z[j], zero)
     return found
 
@@ -82,10 +81,9 @@ def rectify(z, width):
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
 def absorb(db, d):
     """Add d to db; returns sum_j d_j^2."""
-    for j in range(db.shape[0]):
-        db[j] += d[j]
     error = np.float32(0)
     for j in range(db.shape[0]):
+        db[j] += d[j]
         error += d[j] * d[j]
     return error
 

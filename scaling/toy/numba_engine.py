@@ -12,7 +12,7 @@ from scaling.toy.recipe import Recipe
 from scaling.toy.workspace import workspace
 
 
-DENSE_SHARE = 0.05  # above this share of fired outputs two matrix products are cheaper than a pass over them
+DENSE_SHARE = 0.07  # above this share of fired outputs two matrix products are cheaper than a pass over them
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
