@@ -95,7 +95,7 @@ def final_fig3_norms(study: Study) -> Figure:
         )
     if norms.has_data():
         norms.axvline(0.5, **style.THEORY)
-        norms.legend()
+        norms.legend(loc="center")
     else:
         style.missing(norms, "no features")
     norms.set(xlabel=r"norm $\|W_i\|$", ylabel="features")
@@ -173,7 +173,7 @@ def _norm_against_frequency(axes: Axes, rows: pd.DataFrame) -> None:
         style.log_axis(axes, "x")
     axes.set(xlabel="frequency $p_i$", ylabel=r"norm $\|W_i\|$", ylim=(-0.03, None))
     title = rf"$m$ = {m}, $\alpha$ = {style.number(rows['alpha'].iloc[0])}"
-    axes.legend(title=title, loc="center right", bbox_to_anchor=(1, 0.25), handletextpad=0.2)
+    axes.legend(title=title, loc="lower left", handletextpad=0.2)
 
 
 def _above_one(axes: Axes, models: pd.DataFrame) -> None:
