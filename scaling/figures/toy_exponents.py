@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from scipy import stats
 
 from scaling.figures import style
 from scaling.figures.heat_map import heat_map
@@ -155,7 +156,8 @@ def exponent_against_alpha(axes: Axes, study: Study) -> None:
 def fig7_density(study: Study) -> Figure:
     """Activation density E leaves the exponent as it is. Drawn: alpha_m against E; L against m for several E.
 
-    Source: paper Fig. 7a, b; grey: Fig. 7b (gamma = -0.556, alpha = 1) and the slopes of its lines.
+    Source: paper Fig. 7a, b; grey: the points of Fig. 7b (gamma = -0.556, alpha = 1), and slopes through those
+    at the widths trained here, since at high E they bend.
     """
     figure, (left, right) = style.panels(1, 2, height=2.9, titles=["exponent", "loss"])
     published = study.published("fig7b_density_scaling")
@@ -165,8 +167,12 @@ def fig7_density(study: Study) -> Figure:
         models = models[models["alpha"] == nearest(models["alpha"], 1)]
         frame = frame[frame["alpha"] == nearest(models["alpha"], 1)]
     if not published.empty:
-        lines = published.drop_duplicates("activation_density")
-        left.plot(lines["activation_density"], lines["line_exponent"], label="published", **style.PUBLISHED)
+        shared = published[published["m"].isin(models["m"])]
+        same = shared if shared["m"].nunique() >= 3 else published
+        densities = [float(E) for E in same["activation_density"].unique()]
+        slopes = [_slope(same[same["activation_density"] == E]) for E in densities]
+        name = "published" if same["m"].nunique() == published["m"].nunique() else "published, at these m"
+        left.plot(densities, slopes, label=name, **style.PUBLISHED)
     left.axhline(1, **style.THEORY)
     for gamma in sorted(frame["gamma"].unique()):
         rows = frame[frame["gamma"] == gamma]
@@ -187,6 +193,11 @@ def fig7_density(study: Study) -> Figure:
     return figure
 
 
+def _slope(rows: pd.DataFrame) -> float:
+    """alpha_m of the line through log L against log m."""
+    return -float(stats.linregress(np.log(rows["m"].astype(float)), np.log(rows["loss"].astype(float))).slope)
+
+
 def _loss_by_density(axes: Axes, models: pd.DataFrame, published: pd.DataFrame) -> None:
     if not published.empty:
         for _, rows in published.groupby("activation_density"):
@@ -195,7 +206,7 @@ def _loss_by_density(axes: Axes, models: pd.DataFrame, published: pd.DataFrame) 
     for E in densities:
         rows = over_seeds(models[models["activation_density"] == E], "loss", ["m"])
         style.points(axes, rows["m"], rows["value"], rows["error"], linestyle="-", color=style.density_colour(E))
-    style.log_axis(axes, "x", models["m"] if len(models) else published["m"] if len(published) else ())
+    style.log_axis(axes, "x", [*models["m"], *([] if published.empty else published["m"])])
     style.log_axis(axes, "y")
     handles = style.colour_key(axes, densities, style.density_colour, "$E$ =")
     if not published.empty:

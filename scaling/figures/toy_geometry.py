@@ -95,7 +95,7 @@ def final_fig3_norms(study: Study) -> Figure:
         )
     if norms.has_data():
         norms.axvline(0.5, **style.THEORY)
-        norms.legend(loc="center")
+        norms.legend(loc="upper center")
     else:
         style.missing(norms, "no features")
     norms.set(xlabel=r"norm $\|W_i\|$", ylabel="features")
