@@ -12,6 +12,7 @@ import importlib
 import itertools
 import json
 import logging
+import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -180,6 +181,17 @@ def stacks_that_fit(cells: Iterable[Cell], batch_size: int, memory: int) -> Iter
             rest = rest[room:]
 
 
+def make_folders(cells: Iterable[Cell], folder: Path) -> None:
+    """Make the folders of the models before anything is trained. Raises InputError where nothing can be written."""
+    for place in {(folder / cell.name).parent for cell in cells}:
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{place}: cannot be made ({error.strerror}); choose another --folder") from None
+        if not os.access(place, os.W_OK):
+            raise InputError(f"{place}: cannot be written to; choose another --folder")
+
+
 def main() -> None:
     """Command line: the product of the values given, one file a model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -219,6 +231,7 @@ def main() -> None:
         for point in itertools.product(*(getattr(arguments, name) for name in AXES))
     ]
     cells = [cell for cell in cells if cell.name not in arguments.elsewhere]
+    make_folders(cells, arguments.folder)
     # Numba calls SciPy's BLAS: loaded now, so that the limit reaches it.
     importlib.import_module("scipy.linalg.cython_blas")
     with threadpool_limits(1 if arguments.engine == "numba" else None):
