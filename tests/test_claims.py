@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import linregress
 from synthetic_toy import filled, study
 
 from scaling import command, tables
@@ -111,11 +112,23 @@ def test_exponents_are_those_of_the_table(paths: dict[str, Path]) -> None:
     assert [row.published for row in by_claim(rows, "alpha - 1")][-1] == 1
     drawn = by_claim(rows, "as in the paper's figure")
     assert {row.published_err > 0 for row in drawn} == {True}
-    densities = by_claim(rows, "activation density")
+    densities = by_claim(rows, "activation densit")
     assert len(densities) == 5
-    assert densities[0].published == 1.12
+    assert densities[1].published == 1.12  # as printed, since this density was not trained
     assert densities[1].verdict == "not_run"
     assert "E = 1.81" in densities[1].quantity
+
+
+def test_other_widths_are_held_against_the_published_points_at_these_widths(paths: dict[str, Path]) -> None:
+    (claim,) = by_claim(toy_exponents.claims(read(paths)), "other activation densities")
+    widths = [int(m) for m in claim.quantity.split("m = ")[1].split(", ")]
+    density = float(claim.quantity.split("E = ")[1].split(",")[0])
+    points = pd.read_csv(PUBLISHED / "fig7b_density_scaling.csv")
+    points = points[points["m"].isin(widths) & (np.abs(points["activation_density"] / density - 1) < 0.01)]
+    line = linregress(np.log(points["m"]), np.log(points["loss"]))
+    assert len(widths) == 4
+    assert claim.published == pytest.approx(-line.slope)
+    assert claim.published_err == pytest.approx(line.stderr)
 
 
 def test_other_learning_rates_and_single_widths_do_not_count(paths: dict[str, Path], tmp_path: Path) -> None:
