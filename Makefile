@@ -26,7 +26,7 @@ test: environment
 	snakemake --lint
 	pytest -m 'not slow'
 
-# Coverage of intervals over hundreds of synthetic sets: about a quarter of an hour.
+# Coverage of intervals over hundreds of synthetic sets: about half a minute.
 test-slow: environment
 	pytest -m slow
 
