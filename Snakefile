@@ -26,6 +26,10 @@ onstart:
     workflow.globals["held_lock"] = hold_lock()
 
 
+onsuccess:
+    print(closing_lines(), file=sys.stderr)
+
+
 include: "workflow/rules/toy.smk"
 include: "workflow/rules/fits.smk"
 include: "workflow/rules/llm.smk"

@@ -123,3 +123,19 @@ def published_folder(wildcards, input):
 def recorded_folder(wildcards, input):
     """Folder of the recorded run."""
     return Path(input.run).parent
+
+
+def closing_lines():
+    """What a run has left and where to look."""
+    tables = sorted(path.stem for path in Path("results/tables").glob("*.csv"))
+    figures = len(list(Path("results/figures").glob("*.svg")))
+    models = len(list(Path("results/toy/models").rglob("m*_seed*.safetensors")))
+    lines = {
+        f"{len(tables)} tables in results/tables: {', '.join(tables)}": tables,
+        f"{figures} figures in results/figures; overview.png shows the main ones": figures,
+        f"{models} trained toy models in results/toy/models": models,
+        "published and ours: results/tables/claims.csv, results/figures/claims.png": "claims"
+        in tables,
+        "all of it in one file: snakemake --report results/report.html": figures,
+    }
+    return "\n".join(line for line, there in lines.items() if there)
