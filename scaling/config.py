@@ -1,7 +1,7 @@
 """Check a config against its JSON schema, with one message for a person: the key, the value, what is allowed."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jsonschema
@@ -43,15 +43,3 @@ def with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
         items = schema.get("items", {})
         return [with_defaults(part, items) for part in value]
     return value
-
-
-def descriptions(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any, str]]:
-    """Key, default and description of every key of a schema, in order."""
-    for key, part in schema.get("properties", {}).items():
-        yield f"{path}{key}", part.get("default", ""), part.get("description", "")
-        yield from descriptions(part, f"{path}{key}: ")
-        for nested in (part.get("additionalProperties"), part.get("items")):
-            if isinstance(nested, Mapping):
-                yield from descriptions(nested, f"{path}{key}: … ")
-                if isinstance(nested.get("items"), Mapping):
-                    yield from descriptions(nested["items"], f"{path}{key}: … ")

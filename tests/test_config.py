@@ -1,10 +1,12 @@
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from scaling.command import InputError
-from scaling.config import check, descriptions, with_defaults
+from scaling.config import check, with_defaults
 from scaling.toy.recipe import Recipe
 from scaling.toy.study import GRID_DEFAULTS
 
@@ -12,6 +14,18 @@ from scaling.toy.study import GRID_DEFAULTS
 ROOT = Path(__file__).parents[1]
 SCHEMAS = {path.name.removesuffix(".schema.yaml"): path for path in ROOT.glob("workflow/schemas/*.schema.yaml")}
 TOY_SCHEMA = yaml.safe_load(SCHEMAS["toy"].read_text())
+
+
+def descriptions(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any, str]]:
+    """Key, default and description of every key of a schema, in order."""
+    for key, part in schema.get("properties", {}).items():
+        yield f"{path}{key}", part.get("default", ""), part.get("description", "")
+        yield from descriptions(part, f"{path}{key}: ")
+        for nested in (part.get("additionalProperties"), part.get("items")):
+            if isinstance(nested, Mapping):
+                yield from descriptions(nested, f"{path}{key}: … ")
+                if isinstance(nested.get("items"), Mapping):
+                    yield from descriptions(nested["items"], f"{path}{key}: … ")
 
 
 @pytest.mark.parametrize("file", ["config.yaml", "config/paper.yaml", "tests/smoke.yaml"])

@@ -25,7 +25,8 @@ def read_model(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     try:
         with safe_open(path, framework="numpy") as file:
             record = json.loads(file.metadata()["record"])
-            return record, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            names = file.keys()
+            return record, {name: file.get_tensor(name) for name in names}
     except FileNotFoundError:
         raise InputError(f"{path}: no such model; train it with `snakemake --cores all {path}`") from None
     except (SafetensorError, KeyError, TypeError, ValueError) as error:

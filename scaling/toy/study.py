@@ -50,12 +50,16 @@ class Cell:
         return frequencies(self.frequency_law, self.n, self.alpha, self.activation_density)
 
     @property
+    def setting(self) -> str:
+        """Path of the recipe and the features that the cell is trained with."""
+        alpha = "" if self.alpha is None else f"_alpha{self.alpha:.6g}"
+        return f"{self.training}/{self.frequency_law}_n{self.n}{alpha}_E{self.activation_density:.6g}"
+
+    @property
     def curve(self) -> str:
         """Path of the curve L(m) that the cell is a point of."""
-        alpha = "" if self.alpha is None else f"_alpha{self.alpha:.6g}"
-        density = f"_E{self.activation_density:.6g}"
         rate = "" if self.learning_rate_factor == 1 else f"_lr{self.learning_rate_factor:.6g}"
-        return f"{self.training}/{self.frequency_law}_n{self.n}{alpha}{density}/gamma{self.gamma:.6g}{rate}"
+        return f"{self.setting}/gamma{self.gamma:.6g}{rate}"
 
     @property
     def name(self) -> str:
@@ -155,9 +159,7 @@ def stacks(toy: Mapping[str, Any]) -> dict[str, list[Cell]]:
     """Cells that one job of the torch engine trains: a grid at one law, alpha and density; no cell stands in two."""
     found: dict[str, list[Cell]] = {}
     for cell in distinct_cells(toy).values():
-        alpha = "" if cell.alpha is None else f"_alpha{cell.alpha:.6g}"
-        name = f"{cell.training}_{cell.frequency_law}_n{cell.n}{alpha}_E{cell.activation_density:.6g}"
-        found.setdefault(name, []).append(cell)
+        found.setdefault(cell.setting.replace("/", "_"), []).append(cell)
     return found
 
 

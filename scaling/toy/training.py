@@ -16,7 +16,6 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,11 +49,11 @@ def windows(steps: int) -> Iterator[int]:
     yield from (min(length, steps - start) for start in range(0, steps, length))
 
 
-def check_finite(cell: Cell, step: int, losses: NDArray[np.float64], W: NDArray[np.float32]) -> None:
-    """Raise DivergedError unless the losses of the last window and W are finite."""
-    if not (np.isfinite(losses).all() and np.isfinite(W).all()):
+def check_finite(cell: Cell, step: int, *arrays: NDArray[np.floating]) -> None:
+    """Raise DivergedError unless the arrays (losses of the last window, W, b) are finite."""
+    if not all(np.isfinite(array).all() for array in arrays):
         raise DivergedError(
-            f"{cell.name} diverged by step {step}: the loss or W is not finite; try a smaller learning rate or gamma"
+            f"{cell.name} diverged by step {step}: the loss, W or b is not finite; try a smaller learning rate or gamma"
         )
 
 
@@ -64,16 +63,19 @@ def save(
     W: NDArray[np.float32],
     b: NDArray[np.float32],
     losses: NDArray[np.float64],
-    record: dict[str, Any],
     path: Path,
+    *,
+    n_samples: int,
+    device: str,
+    seconds: float,
 ) -> None:
     """Measure a trained model and write it, whole or not at all.
 
     W (n, m) and b (n,) are float32; losses (steps,), summed over features, are kept as about 200 window means.
     """
-    ends = np.cumsum(list(windows(recipe.steps)))
-    starts = np.concatenate([[0], ends[:-1]])
-    held_out = held_out_loss(W, b, cell.p, record.pop("n_samples"), cell.random_streams()[2])
+    lengths = np.array(list(windows(recipe.steps)))
+    ends = np.cumsum(lengths)
+    held_out = held_out_loss(W, b, cell.p, n_samples, cell.random_streams()[2])
     tail = losses[-TAIL:]
     record = {
         "model": cell.name,
@@ -83,14 +85,15 @@ def save(
         **measures(W, cell.p, held_out),
         "loss_train_tail": float(tail.mean()),
         "loss_train_tail_std": float(tail.std()),
-        **record,
+        "device": device,
+        "seconds": seconds,
     }
     tensors = {
         "W": np.ascontiguousarray(W),
         "b": np.ascontiguousarray(b),
         "p": cell.p,
         "curve_step": ends,
-        "curve_loss": np.add.reduceat(losses, starts) / np.diff(np.append(starts, len(losses))),
+        "curve_loss": np.add.reduceat(losses, ends - lengths) / lengths,
     }
     with whole_file(path) as temporary:
         save_file(tensors, temporary, {"record": json.dumps(record), "recipe": json.dumps(dataclasses.asdict(recipe))})
@@ -107,13 +110,14 @@ def train_one(cell: Cell, recipe: Recipe, n_samples: int, path: Path) -> None:
     with tqdm(total=recipe.steps, desc=cell.name, unit=" steps", disable=None) as bar:
         for window in windows(recipe.steps):
             losses.append(engine.advance(window))
-            check_finite(cell, engine.step, losses[-1], engine.W)
+            check_finite(cell, engine.step, losses[-1], engine.W, engine.b)
             bar.update(window)
             bar.set_postfix(loss=f"{losses[-1].mean():.4g}")
             if len(losses) % (CURVE_POINTS // 10) == 0:
                 log.info("%s: step %d of %d, loss %.5g", cell.name, engine.step, recipe.steps, losses[-1].mean())
-    record = {"device": "numba, 1 thread", "seconds": time.perf_counter() - start, "n_samples": n_samples}
-    save(cell, recipe, engine.W, engine.b, np.concatenate(losses), record, path)
+    seconds = time.perf_counter() - start
+    trained = engine.W, engine.b, np.concatenate(losses)
+    save(cell, recipe, *trained, path, n_samples=n_samples, device="numba, 1 thread", seconds=seconds)
 
 
 def train_stack(cells: list[Cell], recipe: Recipe, n_samples: int, folder: Path, cuda_graph: bool = False) -> None:
@@ -153,15 +157,16 @@ def train_stack(cells: list[Cell], recipe: Recipe, n_samples: int, folder: Path,
     losses = np.concatenate(parts)
     seconds = (time.perf_counter() - start) / len(cells)
     name = torch.cuda.get_device_name() if device == "cuda" else "cpu"
+    label = f"torch, {name}, {len(cells)} models"
     diverged = []
     for k, (cell, W, b) in enumerate(zip(cells, *stack.state(), strict=True)):
         try:
-            check_finite(cell, recipe.steps, losses[:, k], W)
+            check_finite(cell, recipe.steps, losses[:, k], W, b)
         except DivergedError as error:
             diverged.append(str(error))
             continue
-        record = {"device": f"torch, {name}, {len(cells)} models", "seconds": seconds, "n_samples": n_samples}
-        save(cell, recipe, W, b, losses[:, k], record, folder / f"{cell.name}.safetensors")
+        path = folder / f"{cell.name}.safetensors"
+        save(cell, recipe, W, b, losses[:, k], path, n_samples=n_samples, device=label, seconds=seconds)
     if diverged:
         raise DivergedError("; ".join(diverged))
 

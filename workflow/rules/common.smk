@@ -3,7 +3,6 @@ import fcntl
 import hashlib
 import json
 import os
-import re
 import shlex
 import sys
 from pathlib import Path
@@ -71,6 +70,8 @@ def source_fingerprint(*modules):
 
 def get_training_arguments(wildcards):
     """Command-line arguments that train the model of that name."""
+    if wildcards.model not in TOY_CELLS:
+        raise WorkflowError(f"no experiment of the config asks for the model {wildcards.model}")
     return shlex.join(training_arguments([TOY_CELLS[wildcards.model]], config["toy"]))
 
 

@@ -20,7 +20,7 @@ if config["toy"]["engine"] == "numba":
         benchmark:
             "logs/toy/models/{model}.benchmark.tsv"
         wildcard_constraints:
-            model="|".join(map(re.escape, TOY_CELLS)),
+            model=r".+/m\d+_seed\d+",
         conda:
             "../envs/scaling.yaml"
         threads: 1
@@ -35,6 +35,7 @@ if config["toy"]["engine"] == "numba":
                 "toy/gram_step",
                 "toy/numba_engine",
                 "toy/recipe",
+                "toy/study",
                 "toy/workspace",
                 "geometry",
                 "theory",
@@ -69,6 +70,7 @@ else:
                     "toy/features",
                     "toy/torch_engine",
                     "toy/recipe",
+                    "toy/study",
                     "geometry",
                     "theory",
                 ),
