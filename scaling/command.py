@@ -1,11 +1,13 @@
 """What every command of the package shares: one clear error line, log lines with the time, files that are whole."""
 
+import fcntl
+import glob
 import logging
 import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -30,18 +32,31 @@ def run(main: Callable[[], None]) -> None:
 def whole_file(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` on success, remove it on any failure.
 
-    A reader therefore sees the old file or the whole new one, never a half.
+    A reader therefore sees the old file or the whole new one, never a half, a power cut included. What a killed
+    process left of an earlier try is removed.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
     temporary = Path(name)
     try:
+        with suppress(OSError):  # a file system without locks, where leftovers stay
+            fcntl.flock(handle, fcntl.LOCK_EX)  # held as long as this process lives: it tells work from leftovers
         yield temporary
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp makes private files; tables are to be read by others
+        os.fsync(handle)
         temporary.replace(path)
     finally:
+        os.close(handle)
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove temporary files of `path` that no process holds: those of a run that was killed while it wrote."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        with suppress(OSError), leftover.open("rb") as handle:  # another process may be at the same
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            leftover.unlink()

@@ -19,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from scaling.command import InputError, run, whole_file
+from scaling import arrays
+from scaling.command import InputError, run
 from scaling.toy.evaluation import held_out_loss, measures
 from scaling.toy.features import FREQUENCY_LAWS
 from scaling.toy.numba_engine import NumbaEngine
@@ -89,14 +89,13 @@ def save(
         "seconds": seconds,
     }
     tensors = {
-        "W": np.ascontiguousarray(W),
+        "W": W,
         "b": np.ascontiguousarray(b),
         "p": cell.p,
         "curve_step": ends,
         "curve_loss": np.add.reduceat(losses, ends - lengths) / lengths,
     }
-    with whole_file(path) as temporary:
-        save_file(tensors, temporary, {"record": json.dumps(record), "recipe": json.dumps(dataclasses.asdict(recipe))})
+    arrays.write(path, tensors, {"record": json.dumps(record), "recipe": json.dumps(dataclasses.asdict(recipe))})
     log.info("%s: loss %.5g +- %.2g (held out), written to %s", cell.name, held_out.loss, held_out.loss_stderr, path)
 
 
