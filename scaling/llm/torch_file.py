@@ -79,7 +79,7 @@ class TorchFile:
                 f"{self.file.name}: {name} is not stored row by row (strides {view.stride})"
             )
         count = math.prod(view.shape)
-        if view.offset + count > view.storage.length:
+        if view.offset < 0 or view.offset + count > view.storage.length:
             raise UnsupportedCheckpointError(f"{self.file.name}: {name} reaches past its storage")
         # The local header repeats the name and pads to 64 bytes; only it tells how long it is.
         local = read(self.file, member.header_offset, 30 + len(member.orig_filename.encode()))
@@ -258,7 +258,7 @@ def interpret(content: bytes) -> Any:
             kind, storage, key, _, length = stack.pop()
             if kind != "storage" or storage.module != "torch" or not isinstance(key, str):
                 raise ValueError("a persistent object that is no storage")
-            stack.append(Storage(STORAGES.get(storage.name, storage.name), key, *check_shape([length])))
+            stack.append(Storage(STORAGES.get(storage.name, storage.name), key, check_shape([length])[0]))
         elif name == "REDUCE":
             arguments, function = stack.pop(), stack.pop()
             stack.append(rebuilt(function, arguments))
@@ -277,7 +277,7 @@ def rebuilt(function: Name, arguments: tuple[Any, ...]) -> Any:
         storage, offset, shape, stride = arguments[:4]
         if not isinstance(storage, Storage):
             raise ValueError("a tensor without a storage")
-        return View(storage, *check_shape([offset]), check_shape(shape), check_shape(stride))
+        return View(storage, check_shape([offset])[0], check_shape(shape), check_shape(stride))
     if (function.module, function.name) == ("torch._utils", "_rebuild_parameter"):
         return arguments[0]
     raise ValueError(f"a call of {function.module}.{function.name}")
