@@ -31,7 +31,7 @@ def checked_config(config):
     }
     sections = {name: {"type": "object", "default": {}} for name in schemas}
     try:
-        check(config, {"additionalProperties": False, "properties": sections})
+        check(config, {"type": "object", "additionalProperties": False, "properties": sections})
         config = {name: config.get(name, {}) for name in schemas}
         for name, schema in schemas.items():
             check(config[name], schema, f"config: {name}")
@@ -76,8 +76,11 @@ def get_training_arguments(wildcards):
 
 
 def file_name(name):
-    """A name of the config as part of a path."""
-    return name.replace(os.sep, "--")
+    """A name of the config as part of a path; an error where no folder could hold it."""
+    part = name.replace(os.sep, "--")
+    if part in (".", "..") or len(part.encode()) > 200:
+        raise WorkflowError(f"config: llm: {name[:60]!r} cannot be part of a path; choose another name")
+    return part
 
 
 def named_once(names, key):
@@ -92,7 +95,7 @@ def named_once(names, key):
 def command_options(entry, *names):
     """Settings of an item of the config as options of a command, those that it has."""
     return " ".join(
-        f"--{name.replace('_', '-')} {shlex.quote(str(entry[name]))}"
+        f"--{name.replace('_', '-')}={shlex.quote(str(entry[name]))}"
         for name in names
         if name in entry
     )
