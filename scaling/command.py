@@ -11,8 +11,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
+LONGEST_MESSAGE = 2000  # characters
+
+
 class InputError(ValueError):
-    """Something a person can put right: the message says what, where, what is allowed and what to do."""
+    """Something a person can put right: the message says what, where, what is allowed and what to do.
+
+    It is shown as one line of printable characters, whatever names from a file or a server stand in it.
+    """
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        shown = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+        return shown if len(shown) <= LONGEST_MESSAGE else f"{shown[:LONGEST_MESSAGE]}…"
 
 
 def run(main: Callable[[], None]) -> None:

@@ -106,3 +106,8 @@ def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(tm
         assert {item.name for item in tmp_path.iterdir()} == {"table.csv", outer.name}
     assert path.read_text() == "outer"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_input_error_is_printable_whatever_stands_in_it() -> None:
+    assert str(InputError("a\nb\x1b[2J\0é")) == r"a\nb\x1b[2J\x00é"
+    assert len(str(InputError("x" * 10**6))) < 3000

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import assume, given, settings
+from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 from snakemake.exceptions import WorkflowError
 
@@ -227,7 +227,7 @@ def test_spoiled_configs_plan_or_are_named(examples: int, checked_config: Callab
 def test_the_same_by_snakemake(examples: int, checked_config: Callable[[Any], dict[str, Any]]) -> None:
     """As a person runs it: exit code 0 and a plan, or exit code 1 and that line; never a traceback."""
 
-    @settings(max_examples=examples, deadline=None, database=None)
+    @settings(max_examples=examples, deadline=None, database=None, phases=[Phase.generate])
     @given(SECTIONS.map(repaired) | spoiled().map(lambda example: example[0]))
     def one(config: Any) -> None:
         try:

@@ -104,7 +104,7 @@ def test_damaged_models_are_named_and_set_aside(tmp_path):
     save_file({"W": np.zeros(3)}, tmp_path / "other.safetensors")
     models = read_models(["cut", name, "flipped", "swapped", "other"], tmp_path)
     assert next(models)[0]["model"] == name
-    message = r"cut.*: not a whole model.*flipped.*SHA-256.*swapped.*holds another model.*other.*set aside"
+    message = r"cut.*: cut or changed.*flipped.*SHA-256.*swapped.*holds another model.*other.*set aside"
     with pytest.raises(InputError, match=message) as caught:
         next(models)
     assert "\n" not in str(caught.value)

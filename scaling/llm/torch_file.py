@@ -9,6 +9,7 @@ import io
 import math
 import pickletools
 import struct
+import warnings
 import zipfile
 from dataclasses import dataclass
 from typing import Any
@@ -99,7 +100,7 @@ class TorchFile:
         self.window.fetch(member.header_offset, 30 + len(name) + 512 + member.file_size)
         try:
             return self.archive.read(member)
-        except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+        except (zipfile.BadZipFile, NotImplementedError, EOFError, struct.error, ValueError) as error:
             raise UnsupportedCheckpointError(f"{self.file.name}: {name}: {error}") from None
 
 
@@ -199,7 +200,8 @@ def parse(content: bytes, where: str) -> Any:
     An interpreter of just the operations that saving tensors needs. Raises UnsupportedCheckpointError for any other.
     """
     try:
-        return interpret(content)
+        with warnings.catch_warnings(action="ignore"):  # of strange escapes in names
+            return interpret(content)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, StopIteration) as error:
         raise UnsupportedCheckpointError(f"{where}: data.pkl is no plain set of tensors ({error})") from None
 

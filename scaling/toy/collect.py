@@ -30,8 +30,10 @@ def read_model(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     try:
         text, tensors = arrays.read(path)
         return json.loads(text["record"]), tensors
-    except (InputError, KeyError) as error:
-        raise DamagedModelError(f"{path}: not a whole model of this project ({error})") from None
+    except InputError as error:
+        raise DamagedModelError(str(error)) from None
+    except KeyError as error:
+        raise DamagedModelError(f"{path}: not a model of this project, without {error}") from None
 
 
 def read_models(names: Iterable[str], folder: Path) -> Iterator[tuple[dict[str, Any], dict[str, NDArray[Any]]]]:

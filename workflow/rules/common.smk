@@ -42,6 +42,13 @@ def checked_config(config):
         raise WorkflowError(str(error)) from None
 
 
+def check_writable():
+    """An error in one line where Snakemake could not keep its notes, before it tries."""
+    place = Path(".snakemake" if os.path.exists(".snakemake") else ".").resolve()
+    if not os.access(place, os.W_OK):
+        raise WorkflowError(f"{place}: cannot be written to; use another folder by --directory")
+
+
 def hold_lock():
     """One run at a time in a folder, by a lock that the system frees with the process: a killed run leaves none.
 
@@ -79,7 +86,9 @@ def file_name(name):
     """A name of the config as part of a path; an error where no folder could hold it."""
     part = name.replace(os.sep, "--")
     if part in (".", "..") or len(part.encode()) > 200:
-        raise WorkflowError(f"config: llm: {name[:60]!r} cannot be part of a path; choose another name")
+        raise WorkflowError(
+            f"config: llm: {name[:60]!r} cannot be part of a path; choose another name"
+        )
     return part
 
 
