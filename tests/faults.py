@@ -10,6 +10,7 @@ some kB), and results that may not be written.
 import argparse
 import itertools
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -90,6 +91,9 @@ class Study:
         for line, after in itertools.pairwise(lines):
             if line.startswith("WorkflowError") and after.strip() not in said:
                 said.append(after.strip())
+        said += re.findall(
+            r"Shutting down|Terminating processes[^,.]*|died with [^.]*|exit status (?:137|-9)", self.output()
+        )
         said = [line for line in said if not line.startswith("At least one job")] or said
         text = "; ".join(dict.fromkeys(said)).replace(str(self.folder), "…")
         return text if "Traceback" not in self.output() else f"TRACEBACK {text}"
@@ -186,7 +190,7 @@ def read_only(study: Study, place: str) -> Row:
     code = study.run()
     (study.folder / place).chmod(0o755)
     what = "results" if place == "results" else "the whole folder"
-    return Row(f"{what} read-only", study.trained(), code, study.message(), study.again())
+    return Row(f"{what} not writable", study.trained(), code, study.message(), study.again())
 
 
 def two_runs(study: Study) -> Row:

@@ -92,8 +92,9 @@ def find_head(source: Folder | Repository) -> Head:
 
 def json_object(file: File) -> dict[str, Any]:
     """The JSON object in a file."""
+    text = read(file, 0, file.size, longest=SMALL)
     try:
-        content = json.loads(read(file, 0, file.size, longest=SMALL))
+        content = json.loads(text)
     except (ValueError, RecursionError):
         raise UnsupportedCheckpointError(f"{file.name}: not JSON; cut or corrupt file") from None
     if not isinstance(content, dict):

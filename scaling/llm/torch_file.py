@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from scaling.command import InputError
 from scaling.llm.files import File, check_shape, read
 from scaling.llm.tensor import DTYPES, Tensor, UnsupportedCheckpointError
 
@@ -32,6 +33,8 @@ class TorchFile:
         self.window = Window(file)
         try:
             self.archive = zipfile.ZipFile(self.window)
+        except InputError:  # of the file's bytes: no connection, too many
+            raise
         except (zipfile.BadZipFile, NotImplementedError, struct.error, ValueError):
             old = read(file, 0, min(1, file.size)) == b"\x80"
             what = "in the format of torch before 1.6" if old else "not a torch archive, or cut"
@@ -100,6 +103,8 @@ class TorchFile:
         self.window.fetch(member.header_offset, 30 + len(name) + 512 + member.file_size)
         try:
             return self.archive.read(member)
+        except InputError:
+            raise
         except (zipfile.BadZipFile, NotImplementedError, EOFError, struct.error, ValueError) as error:
             raise UnsupportedCheckpointError(f"{self.file.name}: {name}: {error}") from None
 
