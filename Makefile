@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: all environment test test-slow benchmark report clean
+.PHONY: all environment test test-slow benchmark faults report clean
 
 all: environment
 	snakemake --cores all
@@ -29,6 +29,10 @@ test: environment
 # Coverage of intervals over hundreds of synthetic sets: about half a minute.
 test-slow: environment
 	pytest -m slow
+
+# Each fault tried, and the table in docs/faults.md written: about five minutes; as root two more faults.
+faults: environment
+	python tests/faults.py
 
 benchmark: environment
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m benchmarks.toy_step

@@ -16,9 +16,11 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -92,10 +94,10 @@ class Study:
             if line.startswith("WorkflowError") and after.strip() not in said:
                 said.append(after.strip())
         said += re.findall(
-            r"Shutting down|Terminating processes[^,.]*|died with [^.]*|exit status (?:137|-9)", self.output()
+            r"Shutting down|Terminating processes[^,.]*|died with <[^>]*>|exit status (?:137|-9)", self.output()
         )
         said = [line for line in said if not line.startswith("At least one job")] or said
-        text = "; ".join(dict.fromkeys(said)).replace(str(self.folder), "…")
+        text = "; ".join(dict.fromkeys(said)).replace(str(self.folder), "…").replace(f"{MODELS}/", "")
         return text if "Traceback" not in self.output() else f"TRACEBACK {text}"
 
     def tables(self) -> dict[str, str]:
@@ -174,9 +176,9 @@ def full_disk(study: Study, kilobytes: int) -> Row:
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", mounted], check=True)
     try:
         code = study.run()
-        row = Row(f"disk full at {kilobytes} kB", study.trained(), code, study.message(), "")
+        happened, message = study.trained(), study.message()
         subprocess.run(["mount", "-o", "remount,size=50m", mounted], check=True)
-        return Row(row.fault, row.happened, row.code, row.message, study.again())
+        return Row(f"disk full at {kilobytes} kB", happened, code, message, f"with room: {study.again()}")
     finally:
         subprocess.run(["umount", "--lazy", mounted], check=True)
 
@@ -188,17 +190,16 @@ def read_only(study: Study, place: str) -> Row:
     if os.geteuid() == 0:  # root may write anywhere, unless it gives that up
         study.prefix = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
     code = study.run()
+    happened, message = study.trained(), study.message()
     (study.folder / place).chmod(0o755)
     what = "results" if place == "results" else "the whole folder"
-    return Row(f"{what} not writable", study.trained(), code, study.message(), study.again())
+    return Row(f"{what} not writable", happened, code, message, f"made writable: {study.again()}")
 
 
 def two_runs(study: Study) -> Row:
     first = study.half_way()
-    output = study.output()
     code, message = study.run(), study.message()
     first.wait(timeout=120)
-    assert output
     return Row("a second snakemake in the folder", "refused; the first goes on", code, message, study.again())
 
 
@@ -211,7 +212,7 @@ def clock(study: Study, days: int) -> Row:
     (study.folder / "results/tables/toy_exponents.csv").unlink()
     code = study.run()
     name = f"half of the files made {abs(days)} days {'ahead' if days > 0 else 'ago'} (clock changed)"
-    return Row(name, study.trained(), code, study.message() or "-", study.again())
+    return Row(name, study.trained(), code, study.message(), study.again())
 
 
 def damaged(study: Study, name: str, change: Callable[[bytes], bytes], place: str) -> Row:
@@ -222,10 +223,11 @@ def damaged(study: Study, name: str, change: Callable[[bytes], bytes], place: st
     made = "results/tables/toy_exponents.csv" if path.suffix == ".csv" else "results/tables/toy_models.csv"
     (study.folder / made).unlink()
     code = study.run()
-    row = Row(name, study.trained(), code, study.message(), "")
-    if path.suffix == ".csv" and code:
-        path.unlink()  # as the message says
-    return Row(row.fault, row.happened, row.code, row.message, study.again())
+    happened, message = study.trained(), study.message()
+    if path.suffix != ".csv":
+        return Row(name, happened, code, message, study.again())
+    path.unlink()
+    return Row(name, happened, code, message, f"the file deleted: {study.again()}")
 
 
 def flip(content: bytes) -> bytes:
@@ -272,7 +274,7 @@ def faults() -> dict[str, Callable[[Study], Row]]:
         "folder": lambda study: read_only(study, "."),
     }
     if os.geteuid() == 0:
-        found |= {f"full{size}": lambda study, size=size: full_disk(study, size) for size in (40, 130, 200)}  # type: ignore[misc]
+        found |= {f"full{size}": partial(full_disk, kilobytes=size) for size in (40, 130, 200)}
     return found
 
 
@@ -296,7 +298,8 @@ def main() -> None:
                 continue
             (folder / place).mkdir()
             row = fault(Study(folder / place, undisturbed))
-            cells = [row.fault, row.happened, str(row.code), f"`{row.message}`" if row.message else "-", row.again]
+            message = f"`{textwrap.shorten(row.message, 260, placeholder=' …')}`" if row.message else ""
+            cells = [row.fault, row.happened, str(row.code), message, row.again]
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
             print(lines[-1], flush=True)
     if arguments.only:

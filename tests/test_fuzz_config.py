@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,12 +26,13 @@ from scaling.toy import training
 from scaling.toy.study import distinct_cells, stacks, training_arguments
 
 
+pytestmark = pytest.mark.timeout(1800)
 ROOT = Path(__file__).parents[1]
 SCHEMAS = {
     path.name.removesuffix(".schema.yaml"): yaml.safe_load(path.read_text())
     for path in sorted(ROOT.glob("workflow/schemas/*.schema.yaml"))
 }
-EXAMPLES = pytest.mark.parametrize("examples", [100, pytest.param(3000, marks=pytest.mark.slow)])
+EXAMPLES = pytest.mark.parametrize("examples", [100, pytest.param(2000, marks=pytest.mark.slow)])
 FEW = pytest.mark.parametrize("examples", [3, pytest.param(40, marks=pytest.mark.slow)])
 
 
@@ -103,6 +105,7 @@ def checked_config() -> Callable[[Any], dict[str, Any]]:
     file, path, environment = ROOT / "workflow" / "rules" / "common.smk", sys.path.copy(), dict(os.environ)
     names = {"workflow": SimpleNamespace(basedir=str(ROOT), is_main_process=True)}
     exec(compile(file.read_text(), file, "exec"), names)
+    names["yaml"] = SimpleNamespace(safe_load=cache(yaml.safe_load))  # the schemas: most of the time, else
     sys.path[:] = path
     os.environ.clear()
     os.environ.update(environment)
