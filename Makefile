@@ -26,7 +26,7 @@ test: environment
 	snakemake --lint
 	pytest -m 'not slow'
 
-# Coverage of intervals over hundreds of synthetic sets: about half a minute.
+# Coverage of intervals over hundreds of synthetic sets, and thousands of damaged configs and checkpoints: about ten minutes.
 test-slow: environment
 	pytest -m slow
 

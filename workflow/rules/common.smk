@@ -13,7 +13,9 @@ import yaml
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(workflow.basedir))
-logging.raiseExceptions = False  # a log that cannot be written, on a full disk, is no reason for a traceback
+logging.raiseExceptions = (
+    False  # a log that cannot be written, on a full disk, is no reason for a traceback
+)
 # Jobs use the interpreter and the package of this workflow, activated or not, installed or not.
 os.environ.update(
     PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
