@@ -10,7 +10,7 @@ from scaling.command import InputError
 
 
 CHUNK = 1 << 20  # bytes handed on at a time
-LONGEST_READ = 32 << 20  # bytes held in memory by one `read`: headers, directories and pickles are far smaller
+LONGEST_READ = 64 << 20  # bytes held in memory by one `read`: the largest tokenizers have half of it, all else far less
 MOST_AXES = 64  # of a tensor, as in torch
 
 
