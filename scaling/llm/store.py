@@ -161,7 +161,7 @@ def kept_head(path: Path) -> tuple[Tensor, Source] | None:
     try:
         archive = SafetensorsFile(file)
         metadata = json.loads(read(file, 8, archive.begin - 8))["__metadata__"]
-        found = Source(**json.loads(metadata["source"]))
+        found, expected = Source(**json.loads(metadata["source"])), metadata["sha256"]
         tensor = archive.tensor(found.tensor)
         sha256 = hashlib.sha256(header(tensor, found, NO_SHA256))
         for piece in file.stream(tensor.start, tensor.nbytes):
@@ -169,7 +169,7 @@ def kept_head(path: Path) -> tuple[Tensor, Source] | None:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         logger.info("%s: not readable (%s), read again", path, error)
         return None
-    if sha256.hexdigest() != metadata["sha256"]:
+    if sha256.hexdigest() != expected:
         logger.info("%s: its checksum does not match, read again", path)
         return None
     return tensor, found
