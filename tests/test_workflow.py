@@ -3,27 +3,11 @@
 import os
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pandas as pd
 import pytest
-
-
-ROOT = Path(__file__).parents[1]
-CONFIGS = [str(ROOT / "config.yaml"), str(ROOT / "tests" / "smoke.yaml")]
-
-
-def command(folder, *arguments, configs=CONFIGS):
-    line = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
-    return [*line, *arguments, "--configfile", *configs]
-
-
-def snakemake(folder, *arguments, configs=CONFIGS):
-    return subprocess.run(
-        command(folder, *arguments, configs=configs), cwd=ROOT, capture_output=True, text=True, check=False, timeout=280
-    )
+from smoke_run import CONFIGS, ROOT, command, snakemake
 
 
 def toy_tables(folder):
@@ -31,15 +15,6 @@ def toy_tables(folder):
     tables = {path.name: path.read_text() for path in sorted(folder.glob("results/tables/toy_*.csv"))}
     models = pd.read_csv(folder / "results/tables/toy_models.csv", dtype=str)
     return {**tables, "toy_models.csv": models.drop(columns="seconds").to_csv()}
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """A folder in which the whole graph ran on two cores."""
-    folder = tmp_path_factory.mktemp("whole")
-    done = snakemake(folder, "--cores", "2")
-    assert done.returncode == 0, done.stderr
-    return folder
 
 
 def test_the_whole_graph_leaves_tables_and_figures(whole):
@@ -54,12 +29,6 @@ def test_the_whole_graph_leaves_tables_and_figures(whole):
 def test_nothing_is_left_to_do_after_it(whole):
     done = snakemake(whole, "--cores", "2", "--dry-run")
     assert "Nothing to be done" in done.stderr + done.stdout
-
-
-def test_report_holds_the_figures(whole):
-    done = snakemake(whole, "--report", "results/report.html")
-    assert done.returncode == 0, done.stderr
-    assert "fig6_geometry" in (whole / "results" / "report.html").read_text()
 
 
 def test_one_core_and_a_killed_run_give_the_same_bits(whole, tmp_path):

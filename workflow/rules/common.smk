@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import sys
+from glob import glob
 from pathlib import Path
 
 import yaml
@@ -21,6 +22,7 @@ os.environ.update(
 from scaling.command import InputError
 from scaling.config import check, with_defaults
 from scaling.toy.study import distinct_cells, stacks, training_arguments
+from scaling.toy.summary import trained
 
 
 def checked_config(config):
@@ -124,6 +126,12 @@ def published_folder(wildcards, input):
 def recorded_folder(wildcards, input):
     """Folder of the recorded run."""
     return Path(input.run).parent
+
+
+def table_caption(table):
+    """Caption of a table in the report: its own where it has one."""
+    own = Path(workflow.basedir, "workflow", "report", "tables", f"{table}.rst")
+    return f"../report/tables/{table if own.exists() else 'any'}.rst"
 
 
 def closing_lines():

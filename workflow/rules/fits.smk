@@ -53,12 +53,7 @@ rule fit_toy_curves:
     input:
         models="results/tables/toy_models.csv",
     output:
-        exponents=report(
-            "results/tables/toy_exponents.csv",
-            caption="../report/toy_exponents.rst",
-            category="Fits",
-            labels={"table": "toy_exponents", "shows": "exponent and form of each toy curve"},
-        ),
+        exponents="results/tables/toy_exponents.csv",
         starts="results/tables/toy_exponent_starts.csv",
     log:
         "logs/fits/toy.log",
@@ -82,12 +77,7 @@ rule fit_language_models:
     input:
         published=f"{READ_OFF}/fig8b_llm_loss.csv",
     output:
-        fit=report(
-            "results/tables/llm_loss_fit.csv",
-            caption="../report/llm_loss_fit.rst",
-            category="Fits",
-            labels={"table": "llm_loss_fit", "shows": "exponent of language models' losses"},
-        ),
+        fit="results/tables/llm_loss_fit.csv",
         intercepts="results/tables/llm_loss_intercepts.csv",
     log:
         "logs/fits/llm.log",
@@ -136,19 +126,9 @@ rule fit_chinchilla:
         points="results/fits/chinchilla_points.csv",
         shapes=SHAPES,
     output:
-        fit=report(
-            "results/tables/chinchilla_fit.csv",
-            caption="../report/chinchilla_fit.rst",
-            category="Fits",
-            labels={"table": "chinchilla_fit", "shows": "the Chinchilla law by three estimators"},
-        ),
+        fit="results/tables/chinchilla_fit.csv",
         profile="results/tables/chinchilla_profile.csv",
-        widths=report(
-            "results/tables/width_fit.csv",
-            caption="../report/width_fit.rst",
-            category="Fits",
-            labels={"table": "width_fit", "shows": "parameters against width"},
-        ),
+        widths="results/tables/width_fit.csv",
     log:
         "logs/fits/chinchilla.log",
     benchmark:
@@ -184,12 +164,7 @@ rule fit_joint_law:
         points="results/fits/chinchilla_points.csv",
         shapes=SHAPES,
     output:
-        report(
-            "results/tables/joint_fit.csv",
-            caption="../report/joint_fit.rst",
-            category="Fits",
-            labels={"table": "joint_fit", "shows": "the law of width, depth and data"},
-        ),
+        "results/tables/joint_fit.csv",
     log:
         "logs/fits/joint.log",
     conda:
@@ -241,12 +216,7 @@ rule hold_claims:
             ],
         ),
     output:
-        report(
-            "results/tables/claims.csv",
-            caption="../report/claims_table.rst",
-            category="Claims",
-            labels={"table": "claims", "shows": "every claim, published and ours"},
-        ),
+        "results/tables/claims.csv",
     log:
         "logs/fits/claims.log",
     conda:
@@ -291,7 +261,7 @@ for figure, (number, shows, options) in FIT_FIGURES.items():
             report(
                 f"results/figures/{figure}.svg",
                 caption=f"../report/{figure}.rst",
-                category="Claims" if figure == "claims" else "Fits",
+                category="Overview" if figure == "claims" else "Language models",
                 labels={"figure": number, "shows": shows},
             ),
             f"results/figures/{figure}.png",
@@ -315,27 +285,3 @@ for figure, (number, shows, options) in FIT_FIGURES.items():
         shell:
             "python -m scaling.figures.fits --figure {params.figure} {params.tables}"
             " --output {output} > {log} 2>&1"
-
-
-# Asked for by name: `snakemake --cores all readme`. README.md is no output, for Snakemake removes outputs before a job.
-rule readme:
-    input:
-        claims=f"{workflow.basedir}/resources/recorded/claims.csv",
-        run=f"{workflow.basedir}/resources/recorded/run.yaml",
-    output:
-        touch("results/readme.done"),
-    log:
-        "logs/readme.log",
-    conda:
-        "../envs/scaling.yaml"
-    threads: 1
-    resources:
-        mem_mb=500,
-    params:
-        readme=f"{workflow.basedir}/README.md",
-        recorded=recorded_folder,
-        source=source_fingerprint("readme", "tables"),
-    message:
-        "Writing the marked blocks of README.md"
-    shell:
-        "python -m scaling.readme write --recorded {params.recorded:q} --readme {params.readme:q} > {log} 2>&1"
