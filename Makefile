@@ -37,9 +37,8 @@ benchmark: environment
 
 # After a run: its small tables and pictures, the rule graph, and what README and docs say of them.
 record: environment
-	python -m scaling.readme record --config $(CONFIG) --figures $(filter-out %/overview.png,$(wildcard results/figures/*.png)) \
+	python -m scaling.readme record --config $(CONFIG) --figures $(wildcard results/figures/*.png) \
 	    --tables $(filter-out %/toy_curves.csv %/toy_features.csv,$(wildcard results/tables/*.csv))
-	cp results/figures/overview.png resources/recorded/
 	snakemake --rulegraph mermaid-js > resources/recorded/rules.mmd
 	snakemake --cores 1 readme
 

@@ -23,6 +23,7 @@ from scaling.command import InputError, whole_file
 
 PACKAGES = ["numpy", "scipy", "pandas", "torch", "numba", "snakemake", "transformers"]
 DOCUMENTS = [Path("README.md"), Path("docs/claims.md"), Path("docs/data_dictionary.md")]
+SHEET_WIDTH = 1400  # pixels, of the sheet of all figures
 PICTURE_WIDTH = 840  # pixels: two beside each other on a README's page, sharp on a dense screen
 COLOURS = 64  # of a recorded picture, which makes it a third as large
 
@@ -60,13 +61,16 @@ def record_tables(paths: list[Path], configs: list[Path], recorded: Path, date: 
 
 
 def record_pictures(paths: list[Path], recorded: Path) -> None:
-    """Small copies of PNG figures, PICTURE_WIDTH wide and of COLOURS colours, in `recorded`/figures."""
+    """Small copies of PNG figures in `recorded`/figures, and of the sheet of all in `recorded`."""
     for path in paths:
         if path.suffix != ".png" or not path.is_file():
             raise InputError(f"{path}: no such PNG figure; make it with `snakemake --cores all {path}`")
-        with Image.open(path) as picture, whole_file(recorded / "figures" / path.name) as temporary:
-            height = round(picture.height * PICTURE_WIDTH / picture.width)
-            small = picture.convert("RGB").resize((PICTURE_WIDTH, height), Image.Resampling.LANCZOS)
+        whole = path.stem == "overview"
+        width = SHEET_WIDTH if whole else PICTURE_WIDTH
+        copy = recorded / path.name if whole else recorded / "figures" / path.name
+        with Image.open(path) as picture, whole_file(copy) as temporary:
+            height = round(picture.height * width / picture.width)
+            small = picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
             small.quantize(COLOURS).save(temporary, format="png", optimize=True)
 
 

@@ -59,7 +59,7 @@ def overlaps_against_width(content: Tables) -> Figure:
         axes[0].plot(x, y, label="published", **style.PUBLISHED)
         scale = float(np.exp(np.mean(np.log(y / x))))
         ends = np.array([x.min(), x.max()])
-        axes[0].plot(ends, scale * ends, color=style.GREY, linewidth=0.8, zorder=1, label=f"slope 1: {scale:.0f}/m")
+        axes[0].plot(ends, scale * ends, color=style.GREY, linewidth=0.8, zorder=1, label=f"${scale:.0f}/m$")
     for axis, column in zip(axes, ("mean_sq_overlap", "centred_mean_sq_overlap"), strict=True):
         for family, models in content.by_family():
             axis.plot(
@@ -72,15 +72,22 @@ def overlaps_against_width(content: Tables) -> Figure:
     rows = content.measured["n_rows"] - content.measured["n_excluded"]
     nu = int(rows.min()) if len(rows) else GPT2_VOCABULARY
     for axis in axes:
-        axis.plot(1 / widths, 1 / widths, label="random rows: 1/m", **style.THEORY)
+        axis.plot(1 / widths, 1 / widths, label="random rows: $1/m$", **style.THEORY)
         bound = np.array([geometry.welch_bound(nu, round(m)) for m in widths])
         line = {**style.THEORY, "linestyle": ":"}
         axis.plot(1 / widths[bound > 0], bound[bound > 0], label=rf"Welch bound, $\nu = {nu}$", **line)
         style.log_axis(axis, "x")
         style.log_axis(axis, "y")
-        axis.set_xlabel("1/m")
-        style.legend(axis)
+        axis.set_xlabel("$1/m$")
+    style.legend_below(axes[0], axes[0].get_legend_handles_labels()[0])
+    if len(content.measured):
+        style.legend_below(axes[1], axes[1].get_legend_handles_labels()[0])
     axes[0].set_ylabel(r"$\langle (w_i \cdot w_j)^2 \rangle$")
+    style.foot(
+        figure,
+        f"{len(published)} heads read off the paper's Fig. 8a, {len(content.measured)} measured here; "
+        f"grey line: slope 1 through the published ones' geometric mean.",
+    )
     return figure
 
 

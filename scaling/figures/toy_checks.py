@@ -24,6 +24,7 @@ def training_curves(study: Study) -> Figure:
     """Training loss against step, first seed, one colour a width, for the smallest and largest alpha of each regime."""
     figure, axes = style.panels(2, 2, height=4.6)
     models = study.sweep
+    drawn = models.iloc[:0]
     for row, name in enumerate(("weak", "strong")):
         part = models[models["regime"] == name] if len(models) else models
         if len(part):
@@ -41,7 +42,8 @@ def training_curves(study: Study) -> Figure:
                 panel, letter, rf"{name}: $\gamma$ = {style.number(gamma)}, $\alpha$ = {style.number(alphas[column])}"
             )
             _training_lines(panel, study, some)
-    style.foot(figure, described(models, "none") + " Points: means of the steps since the point before.")
+            drawn = pd.concat([drawn, some[some["seed"] == some["seed"].min()]])
+    style.foot(figure, described(drawn, "none") + " Points: means of the steps since the point before.")
     return figure
 
 
@@ -147,6 +149,7 @@ def seed_scatter(study: Study) -> Figure:
             panel.set_ylim(min(low), max(high))
         packing.set(ylabel=r"packing loss $L - L_{\mathrm{unrepresented}}$")
         _spread_between_seeds(spread, several[several["gamma"] == gamma])
+        models = models[models["gamma"] == gamma]
     _exponents_of_both(exponent, study)
     style.foot(figure, described(models, "none"))
     return figure

@@ -63,6 +63,7 @@ def measure(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
         raise InputError(f"{request.model}: its head has {m} columns, the config says m = {request.m}")
     logger.info("%s: %s, %d x %d %s", request.model, found.tensor, n_rows, m, tensor.dtype)
     rows = survey(matrix, vocabulary)
+    logger.info("%s: %d rows count, %d left out", request.model, rows.kept.sum(), n_rows - rows.kept.sum())
     raw, everything, centred = mean_sq_overlaps(matrix, rows)
     logger.info("%s: mean squared overlap %.6g, centred %.6g, 1/m %.6g", request.model, raw, centred, 1 / m)
     pairs = pair_statistics(matrix, rows, request.pairs, request.sample_rows, request.seed)

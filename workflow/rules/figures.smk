@@ -88,7 +88,7 @@ rule draw_toy_figures:
             "tables",
         ),
     message:
-        "Drawing the toy study's figures"
+        "Drawing the toy study's figures (log: {log})"
     shell:
         "python -m scaling.figures.toy --figure {params.figures} --models {input.models}"
         " --curves {input.curves} --features {input.features} --exponents {input.exponents}"
@@ -122,7 +122,7 @@ rule draw_overview:
     params:
         source=source_fingerprint("figures/overview", "figures/style"),
     message:
-        "Laying the figures out on one sheet"
+        "Laying the figures out on one sheet (log: {log})"
     shell:
         "python -m scaling.figures.overview --figures {input} --output {output} > {log} 2>&1"
 
@@ -154,7 +154,7 @@ rule show_tables:
     params:
         source=source_fingerprint("pages", "tables"),
     message:
-        "Writing the tables as pages of the report"
+        "Writing the tables as pages of the report (log: {log})"
     shell:
         "python -m scaling.pages --tables {input} --output {output} > {log} 2>&1"
 
@@ -178,7 +178,7 @@ rule readme:
         recorded=recorded_folder,
         source=source_fingerprint("readme", "blocks", "tables"),
     message:
-        "Writing the marked blocks of README.md and docs"
+        "Writing the marked blocks of README.md and docs (log: {log})"
     shell:
         "python -m scaling.readme write --recorded {params.recorded:q}"
         " --documents {params.documents:q} > {log} 2>&1"

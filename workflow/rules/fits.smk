@@ -67,7 +67,7 @@ rule fit_toy_curves:
             "fits/toy", "fits/curve", "fits/forms", "fits/inputs", "theory", "tables"
         ),
     message:
-        "Fitting the toy models' curves"
+        "Fitting the toy models' curves (log: {log})"
     shell:
         "python -m scaling.fits.toy --models {input.models} --exponents {output.exponents}"
         " --starts {output.starts} > {log} 2>&1"
@@ -93,7 +93,7 @@ rule fit_language_models:
             "fits/llm", "fits/group", "fits/published", "fits/inputs", "tables"
         ),
     message:
-        "Fitting the losses of language models"
+        "Fitting the losses of language models (log: {log})"
     shell:
         "python -m scaling.fits.llm --published {input.published:q} --resamples {params.resamples}"
         " --seed {params.seed} --fit {output.fit} --intercepts {output.intercepts} > {log} 2>&1"
@@ -116,7 +116,7 @@ rule fetch_chinchilla:
         points=FITS["chinchilla_points"],
         source=source_fingerprint("fits/points", "tables"),
     message:
-        "Getting the Chinchilla points (without a network that part is left out)"
+        "Getting the Chinchilla points (without a network that part is left out) (log: {log})"
     shell:
         "python -m scaling.fits.points --source {params.points:q} --output {output} > {log} 2>&1"
 
@@ -152,7 +152,7 @@ rule fit_chinchilla:
             "tables",
         ),
     message:
-        "Fitting the Chinchilla law"
+        "Fitting the Chinchilla law (log: {log})"
     shell:
         "python -m scaling.fits.chinchilla --points {input.points} --shapes {input.shapes:q}"
         " --excluded {params.excluded} --resamples {params.resamples} --seed {params.seed}"
@@ -187,7 +187,7 @@ rule fit_joint_law:
             "tables",
         ),
     message:
-        "Fitting the law of width, depth and data"
+        "Fitting the law of width, depth and data (log: {log})"
     shell:
         "python -m scaling.fits.joint --points {input.points} --shapes {input.shapes:q}"
         " --excluded {params.excluded} --resamples {params.resamples} --seed {params.seed}"
@@ -242,7 +242,7 @@ rule hold_claims:
             "tables",
         ),
     message:
-        "Holding the paper's claims against the tables"
+        "Holding the paper's claims against the tables (log: {log})"
     shell:
         "python -m scaling.claims --models {input.models} --features {input.features}"
         " --exponents {input.exponents} --starts {input.starts} --overlaps {input.overlaps}"
@@ -281,7 +281,7 @@ for figure, (number, shows, options) in FIT_FIGURES.items():
                 "figures/fits", "figures/style", "fits/llm", "fits/published", "tables"
             ),
         message:
-            f"Drawing {figure}"
+            f"Drawing {figure} (log: {{log}})"
         shell:
             "python -m scaling.figures.fits --figure {params.figure} {params.tables}"
             " --output {output} > {log} 2>&1"

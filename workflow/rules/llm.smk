@@ -77,7 +77,7 @@ rule measure_head:
         attempt=lambda wildcards: attempt(f"results/llm/heads/{wildcards.model}.csv"),
         source=source_fingerprint("llm/overlaps", *HEAD_MODULES, "geometry", "tables"),
     message:
-        "Measuring the head of {wildcards.model}"
+        "Measuring the head of {wildcards.model} (log: {log})"
     shell:
         "python -m scaling.llm.overlaps {params.model} {params.measurement} --cache {params.kept:q}"
         " --attempt {params.attempt} --record-failure --norms {output.norms:q} --output {output.row:q} > {log:q} 2>&1"
@@ -101,7 +101,7 @@ rule gather_heads:
     params:
         source=source_fingerprint("llm/table", "geometry", "tables"),
     message:
-        "Putting the heads together, measured and published"
+        "Putting the heads together, measured and published (log: {log})"
     shell:
         "python -m scaling.llm.table --rows {input.rows:q} --norms {input.norms:q}"
         " --published {input.published:q} --output {output.overlaps} --norm-table {output.norms} > {log} 2>&1"
@@ -142,7 +142,7 @@ rule count_tokens:
         kept=LLM["kept_heads"],
         source=source_fingerprint("llm/tokens", "llm/tokenizer_file", "tables"),
     message:
-        "Counting the tokens of {wildcards.text} by {wildcards.tokenizer}"
+        "Counting the tokens of {wildcards.text} by {wildcards.tokenizer} (log: {log})"
     shell:
         "python -m scaling.llm.tokens {params.text} {params.model} {params.norms} {params.window}"
         " --cache {params.kept:q} --record-failure"
@@ -166,7 +166,7 @@ rule gather_tokens:
     params:
         source=source_fingerprint("llm/join", "tables"),
     message:
-        "Putting the parts of {wildcards.table} together"
+        "Putting the parts of {wildcards.table} together (log: {log})"
     shell:
         "python -m scaling.llm.join --table {wildcards.table} --parts {input:q} --output {output} > {log} 2>&1"
 
@@ -199,7 +199,7 @@ rule draw_llm_figures:
         figures=" ".join(LLM_FIGURES),
         source=source_fingerprint("figures/llm", "figures/style", "geometry", "tables"),
     message:
-        "Drawing the figures of language models' heads"
+        "Drawing the figures of language models' heads (log: {log})"
     shell:
         "python -m scaling.figures.llm --figure {params.figures} --overlaps {input.overlaps} --norms {input.norms}"
         " --frequencies {input.frequencies} --ranks {input.ranks} --output {output} > {log} 2>&1"

@@ -41,7 +41,7 @@ if config["toy"]["engine"] == "numba":
                 "theory",
             ),
         message:
-            "Training {wildcards.model}"
+            "Training {wildcards.model} (log: {log})"
         shell:
             "python -m scaling.toy.training {params.arguments} --folder results/toy/models > {log} 2>&1"
 
@@ -75,7 +75,7 @@ else:
                     "theory",
                 ),
             message:
-                f"Training the stack {stack}"
+                f"Training the stack {stack} (log: {{log}})"
             shell:
                 "python -m scaling.toy.training --engine torch {params.arguments}"
                 " --folder results/toy/models > {log} 2>&1"
@@ -97,7 +97,7 @@ rule collect_models:
         study=json.dumps(config["toy"]),
         source=source_fingerprint("toy/collect", "toy/study", "geometry", "tables"),
     message:
-        "Gathering the trained models into tables"
+        "Gathering the trained models into tables (log: {log})"
     shell:
         "python -m scaling.toy.collect --study {params.study:q} --folder results/toy/models"
         " --output results/tables > {log} 2>&1"
