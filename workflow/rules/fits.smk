@@ -81,6 +81,7 @@ rule fit_toy_curves:
 rule fit_language_models:
     input:
         published=f"{READ_OFF}/fig8b_llm_loss.csv",
+        losses="results/tables/llm_losses.csv",
     output:
         fit=report(
             "results/tables/llm_loss_fit.csv",
@@ -105,7 +106,7 @@ rule fit_language_models:
     message:
         "Fitting the losses of language models"
     shell:
-        "python -m scaling.fits.llm --published {input.published:q} --resamples {params.resamples}"
+        "python -m scaling.fits.llm --published {input.published:q} --losses {input.losses} --resamples {params.resamples}"
         " --seed {params.seed} --fit {output.fit} --intercepts {output.intercepts} > {log} 2>&1"
 
 
