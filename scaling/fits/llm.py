@@ -109,7 +109,8 @@ def main() -> None:
     options = parser.parse_args()
     points = [published_losses(options.published)]
     if options.losses:
-        points.append(tables.read("llm_losses", options.losses)[POINTS])
+        measured = tables.read("llm_losses", options.losses)
+        points.append(measured[measured["status"] == "measured"][POINTS])
     fits, intercepts = loss_fits(pd.concat(points, ignore_index=True), options.resamples, options.seed)
     tables.write("llm_loss_fit", fits, options.fit)
     tables.write("llm_loss_intercepts", intercepts, options.intercepts)

@@ -2,8 +2,6 @@
 
 import argparse
 import logging
-import resource
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ import pandas as pd
 from safetensors.numpy import save_file
 
 from scaling import geometry, tables
-from scaling.command import InputError, run, whole_file
+from scaling.command import InputError, peak_memory, run, whole_file
 from scaling.llm.files import Folder
 from scaling.llm.geometry import mean_sq_overlaps, pair_statistics, survey
 from scaling.llm.hub import Repository
@@ -115,16 +113,6 @@ def measure(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
         "seconds": time.perf_counter() - begun,
     }
     return row, {"norm": rows.norms, "kept": rows.kept}
-
-
-def peak_memory() -> int:
-    """Largest resident memory of this process so far, in bytes."""
-    status = Path("/proc/self/status")
-    if status.exists():  # Linux; ru_maxrss would count the parent's memory at the fork as ours
-        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(peak.split()[1]) * 1024
-    peak_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak_rss if sys.platform == "darwin" else peak_rss * 1024
 
 
 def record(request: Request, attempt: int) -> tuple[pd.DataFrame, dict[str, Any]]:

@@ -3,6 +3,8 @@ import fcntl
 import hashlib
 import json
 import os
+import platform
+import re
 import shlex
 import sys
 from glob import glob
@@ -21,6 +23,8 @@ os.environ.update(
 
 from scaling.command import InputError
 from scaling.config import check, with_defaults
+from scaling.llm.family import members as family_members
+from scaling.llm.family import recipe_of
 from scaling.toy.study import distinct_cells, stacks, training_arguments
 from scaling.toy.summary import trained
 
@@ -39,6 +43,11 @@ def checked_config(config):
             check(config[name], schema, f"config: {name}")
             config[name] = with_defaults(config[name], schema)
         distinct_cells(config["toy"])
+        family = config["llm"]["family"]
+        try:
+            family_members(family["models"], recipe_of(family))
+        except InputError as error:
+            raise InputError(f"config: llm: family: {error}") from None
         return config
     except InputError as error:
         raise WorkflowError(str(error)) from None
@@ -100,14 +109,35 @@ def command_options(entry, *names):
     )
 
 
-def attempt(path):
+def one_of(names):
+    """A wildcard's pattern that matches these names alone."""
+    return "|".join(re.escape(name) for name in names) or "(?!)"
+
+
+def checkpoint_files(model):
+    """Files of a checkpoint on this machine that a job reads: the family's, or the folder of a local model."""
+    entry = MODELS[model]
+    if model in FAMILY_MODELS:
+        return expand("{path}/{file}", path=entry["path"], file=CHECKPOINT)
+    return entry.get("path", [])
+
+
+def text_file(name):
+    """The documents of a text of the config."""
+    entry = TEXTS.get(name, {})
+    if "dataset" in entry:
+        return f"results/llm/texts/{name}.jsonl"
+    return entry.get("path", CORPUS["held_out"])
+
+
+def attempt(path, table):
     """Which try it is: one more than that of a failure recorded at `path`, so that the next run tries again."""
     if not os.path.exists(path):
         return 1
     from scaling import tables  # takes a second, and most runs have no such file
 
     try:
-        row = tables.read("llm_overlaps", path).iloc[0]
+        row = tables.read(table, path).iloc[0]
     except (InputError, IndexError):  # a table of another version: made again anyway
         return 1
     return int(row["attempt"]) + int(row["status"] == "failed")

@@ -25,6 +25,7 @@ OVERVIEW_FIGURES = [
     *(figure for figure in TOY_FIGURES if figure not in ("learning_rate_check", "training_curves")),
     "fig8a_llm_overlaps",
     "fig8b_llm_loss",
+    "llm_family",
 ]
 DOCUMENTS = ["README.md", "docs/claims.md", "docs/data_dictionary.md"]  # with marked blocks
 # Rows by the ten thousand: these tables are no pages of the report.

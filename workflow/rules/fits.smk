@@ -76,6 +76,7 @@ rule fit_toy_curves:
 rule fit_language_models:
     input:
         published=f"{READ_OFF}/fig8b_llm_loss.csv",
+        losses="results/tables/llm_losses.csv",
     output:
         fit="results/tables/llm_loss_fit.csv",
         intercepts="results/tables/llm_loss_intercepts.csv",
@@ -95,7 +96,7 @@ rule fit_language_models:
     message:
         "Fitting the losses of language models (log: {log})"
     shell:
-        "python -m scaling.fits.llm --published {input.published:q} --resamples {params.resamples}"
+        "python -m scaling.fits.llm --published {input.published:q} --losses {input.losses} --resamples {params.resamples}"
         " --seed {params.seed} --fit {output.fit} --intercepts {output.intercepts} > {log} 2>&1"
 
 

@@ -12,8 +12,25 @@ LLM_FIGURES = {
 }
 
 
-MODELS = dict(
-    zip(named_once((file_name(entry["model"]) for entry in LLM["models"]), "models"), LLM["models"])
+# Of the family, members at the recipe's own learning rate are measured like any local checkpoint.
+FAMILY_MODELS = {
+    file_name(name): {
+        "model": name,
+        "family": member.family,
+        "path": f"results/llm/family/{name}",
+        "m": member.m,
+    }
+    for name, member in MEMBERS.items()
+    if member.learning_rate_factor == 1
+}
+MODELS = (
+    dict(
+        zip(
+            named_once((file_name(entry["model"]) for entry in LLM["models"]), "models"),
+            LLM["models"],
+        )
+    )
+    | FAMILY_MODELS
 )
 TOKENS = dict(
     zip(
@@ -51,7 +68,7 @@ HEAD_MODULES = [
 
 rule measure_head:
     input:
-        lambda wildcards: MODELS[wildcards.model].get("path", []),
+        lambda wildcards: checkpoint_files(wildcards.model),
     output:
         row="results/llm/heads/{model}.csv",
         norms="results/llm/heads/{model}.safetensors",
@@ -74,7 +91,9 @@ rule measure_head:
         ),
         measurement=command_options(LLM, "pairs", "sample_rows", "seed"),
         kept=LLM["kept_heads"],
-        attempt=lambda wildcards: attempt(f"results/llm/heads/{wildcards.model}.csv"),
+        attempt=lambda wildcards: attempt(
+            f"results/llm/heads/{wildcards.model}.csv", "llm_overlaps"
+        ),
         source=source_fingerprint("llm/overlaps", *HEAD_MODULES, "geometry", "tables"),
     message:
         "Measuring the head of {wildcards.model} (log: {log})"
@@ -140,7 +159,7 @@ rule count_tokens:
         ),
         window=command_options(LLM, "rank_min", "rank_max"),
         kept=LLM["kept_heads"],
-        source=source_fingerprint("llm/tokens", "llm/tokenizer_file", "tables"),
+        source=source_fingerprint("llm/tokens", "llm/corpus", "llm/tokenizer_file", "tables"),
     message:
         "Counting the tokens of {wildcards.text} by {wildcards.tokenizer} (log: {log})"
     shell:
@@ -209,6 +228,15 @@ rule llm:
     input:
         expand(
             "results/tables/{table}.csv",
-            table=["llm_overlaps", "llm_norms", "token_frequencies", "token_ranks"],
+            table=[
+                "llm_overlaps",
+                "llm_norms",
+                "llm_losses",
+                "llm_family",
+                "token_frequencies",
+                "token_ranks",
+            ],
         ),
+        "results/figures/llm_family.svg",
+        "results/figures/llm_family.png",
         expand("results/figures/{figure}.{ending}", figure=LLM_FIGURES, ending=["svg", "png"]),
