@@ -43,7 +43,7 @@ def schema(name: str) -> pa.DataFrameSchema:
     return pa.DataFrameSchema(columns, strict=True, ordered=True, unique=dictionary()[name].get("unique"))
 
 
-def is_of(values: pd.Series, type_name: str) -> bool:
+def is_of(values: Any, type_name: str) -> bool:
     """Whether every value can be read as this type of the dictionary."""
     try:
         values.astype(TYPES[type_name])

@@ -27,7 +27,7 @@ def documents() -> list[Path]:
     """Every Markdown file of the repository."""
     return [
         path
-        for folder in ("", "docs", "benchmarks", "results", "resources/*")
+        for folder in ("", "config", "docs", "benchmarks", "results", "resources/*")
         for path in ROOT.glob(f"{folder}/*.md".lstrip("/"))
     ]
 
@@ -204,3 +204,10 @@ def test_recorded_verdicts_follow_from_their_numbers() -> None:
     numbers = frame[["published", "published_err", "ours", "ours_err"]].astype(float)
     again = [verdict.verdict(how, *row) for how, row in zip(frame["relation"], numbers.to_numpy(), strict=True)]
     pd.testing.assert_series_equal(frame["verdict"].astype(str), pd.Series(again, name="verdict"), check_dtype=False)
+
+
+def test_the_catalogue_s_metadata_have_its_form() -> None:
+    usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text(encoding="utf-8"))["usage"]
+    assert set(usage) == {"mandatory-flags", "software-stack-deployment"}
+    assert set(usage["mandatory-flags"]) == {"desc", "flags"}
+    assert set(usage["software-stack-deployment"]) == {"conda", "apptainer", "apptainer+conda", "report"}
