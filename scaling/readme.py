@@ -23,9 +23,8 @@ from scaling.command import InputError, whole_file
 
 PACKAGES = ["numpy", "scipy", "pandas", "torch", "numba", "snakemake", "transformers"]
 DOCUMENTS = [Path("README.md"), Path("docs/claims.md"), Path("docs/data_dictionary.md")]
-SHEET_WIDTH = 1400  # pixels, of the sheet of all figures
+SHEET_WIDTH = 1600  # pixels, of the sheet of all figures
 PICTURE_WIDTH = 840  # pixels: two beside each other on a README's page, sharp on a dense screen
-COLOURS = 64  # of a recorded picture, which makes it a third as large
 
 
 def with_blocks(text: str, recorded: Path) -> str:
@@ -69,9 +68,11 @@ def record_pictures(paths: list[Path], recorded: Path) -> None:
         width = SHEET_WIDTH if whole else PICTURE_WIDTH
         copy = recorded / path.name if whole else recorded / "figures" / path.name
         with Image.open(path) as picture, whole_file(copy) as temporary:
+            width = min(width, picture.width)
             height = round(picture.height * width / picture.width)
             small = picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
-            small.quantize(COLOURS).save(temporary, format="png", optimize=True)
+            # Of the ways to a palette the one that keeps rare colours: the others turn a few orange points grey.
+            small.quantize(256, Image.Quantize.MAXCOVERAGE).save(temporary, format="png", optimize=True)
 
 
 def main() -> None:

@@ -126,12 +126,16 @@ def test_the_gallery_shows_recorded_pictures_by_their_number(recorded: Path) -> 
     (captions / "fig1_loss.rst").write_text("**Loss\nand m** (the paper's Fig. 1b, d; more).\n")
     (captions / "seeds.rst").write_text("**What scatters.** More.\n")
     (captions / "fig2.rst").write_text("**No picture** (the paper's Fig. 2).\n")
-    pixels = np.random.default_rng(0).integers(0, 255, (300, 2000, 3), dtype=np.uint8)
+    pixels = np.full((300, 2000, 3), 255, dtype=np.uint8)
+    pixels[:, :1000] = np.random.default_rng(0).integers(0, 100, (300, 1000, 1))
+    pixels[100:110, 1500:1510] = 213, 94, 0  # a few orange points keep their colour
     for name in ("fig1_loss", "seeds"):
         Image.fromarray(pixels).save(recorded.parent / f"{name}.png")
     readme.record_pictures([recorded.parent / "fig1_loss.png", recorded.parent / "seeds.png"], recorded)
     with Image.open(recorded / "figures" / "fig1_loss.png") as small:
         assert small.size == (readme.PICTURE_WIDTH, readme.PICTURE_WIDTH * 300 // 2000)
+        colours = np.asarray(small.convert("RGB"), dtype=int).reshape(-1, 3)
+    assert np.abs(colours - [213, 94, 0]).max(axis=1).min() < 20
     first, second = blocks.gallery(recorded).split("\n")[2].strip("| ").split(" | ")
     assert first == "**Fig. 1b, d.** Loss and m<br>![fig1_loss](resources/recorded/figures/fig1_loss.png)"
     assert second.startswith("**Not in the paper.** What scatters<br>")
