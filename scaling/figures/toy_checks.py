@@ -120,7 +120,7 @@ def seed_scatter(study: Study) -> Figure:
     figure, (total, packing, spread, exponent) = style.panels(
         2,
         2,
-        height=4.8,
+        height=5.1,
         titles=["loss, one line a seed", "packing loss, one line a seed", "scatter between seeds", "exponents"],
     )
     models = study.sweep
@@ -168,7 +168,7 @@ def _spread_between_seeds(axes: Axes, models: pd.DataFrame) -> None:
     handles = style.colour_key(axes, alphas, style.alpha_colour, r"$\alpha$ =")
     names = {"loss": "loss", "packing": "packing loss"}
     handles += [Line2D([], [], color=style.BLACK, label=names[column], **look) for column, look in SPLIT.items()]
-    axes.legend(handles=handles, ncols=2)
+    style.legend_below(axes, handles, columns=len(handles), gap=0.27)
     axes.set(xlabel=M, ylabel="SD of the logarithm")
 
 

@@ -120,7 +120,7 @@ def _norm_histogram(axes: Axes, rows: pd.DataFrame, colour: Any, label: str) -> 
     top = max(1.3, float(rows["norm"].max()))
     axes.hist(rows["norm"], bins=list(np.linspace(0, top, 50)), histtype="step", color=colour, linewidth=1)
     axes.plot([], [], color=colour, linewidth=1, label=label)
-    axes.set(yscale="log", ylim=(0.7, 2 * len(rows)))
+    axes.set(yscale="log", ylim=(0.7, 8 * len(rows)))  # room for the legend
 
 
 def fig6_geometry(study: Study) -> Figure:
