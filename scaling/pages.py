@@ -21,7 +21,7 @@ from scaling import command, tables
 from scaling.command import InputError, whole_file
 
 
-LONG = 40  # characters of a text that gets room for a line
+LINE, LINES = 40, 160  # characters of a text that gets room for a line, and for several
 PAGE = Template("""<!doctype html>
 <html lang="en">
 <head>
@@ -34,7 +34,8 @@ a.download { margin-right: 1.5em; }
 table { border-collapse: collapse; }
 th, td { padding: 0.25em 0.7em; text-align: left; vertical-align: top; border-bottom: 1px solid #e6e6e6; }
 .rows th { position: sticky; top: 0; background: #f2f2f2; white-space: nowrap; }
-td.long { min-width: 28em; }
+td.line { min-width: 24em; }
+td.lines { min-width: 60em; }
 th button { all: unset; cursor: pointer; font-weight: bold; }
 th button:focus-visible { outline: 2px solid #0072B2; }
 th[aria-sort=ascending] button::after { content: " \\25B2"; }
@@ -90,7 +91,8 @@ def cell(value: Any) -> str:
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return f'<td class="number">{value}</td>'
     text = html.escape(str(value))
-    return f'<td class="long">{text}</td>' if len(text) > LONG else f"<td>{text}</td>"
+    room = ' class="lines"' if len(text) > LINES else ' class="line"' if len(text) > LINE else ""
+    return f"<td{room}>{text}</td>"
 
 
 def page(name: str, path: Path) -> str:

@@ -169,12 +169,14 @@ def closing_lines():
     tables = sorted(path.stem for path in Path("results/tables").glob("*.csv"))
     figures = len(list(Path("results/figures").glob("*.svg")))
     models = len(list(Path("results/toy/models").rglob("m*_seed*.safetensors")))
+    members = len(list(Path("results/llm/family").glob("*/*/model.safetensors")))
     lines = {
         f"{len(tables)} tables in results/tables: {', '.join(tables)}": tables,
         f"{figures} figures in results/figures; overview.png shows the main ones": figures,
-        f"{models} trained toy models in results/toy/models": models,
+        f"trained: {models} toy models in results/toy/models, {members} language models in results/llm/family": models
+        + members,
         "published and ours: results/tables/claims.csv, results/figures/claims.png": "claims"
         in tables,
-        "all of it in one file: snakemake --report results/report.html": figures,
+        "all of it in one file: snakemake --report results/report.html; one log a job in logs": figures,
     }
     return "\n".join(line for line, there in lines.items() if there)
