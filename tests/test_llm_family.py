@@ -28,22 +28,7 @@ from scaling.llm.training import RECORD, DivergedError, Texts, build, optimizer_
 from scaling.llm.vocabulary import END_OF_TEXT, byte_pairs
 
 
-WORDS = [
-    "superposition",
-    "yields",
-    "robust",
-    "neural",
-    "scaling",
-    "of",
-    "loss",
-    "with",
-    "width",
-    "and",
-    "more",
-    "features",
-    "than",
-    "dimensions",
-]
+WORDS = ["superposition", "yields", "robust", "neural", "scaling", "of", "loss", "with", "width", "and", "features"]
 TINY = Recipe(vocabulary=300, context=16, steps=30, batch_size=4, warmup_steps=3, head_width=8)
 
 
