@@ -1,7 +1,16 @@
-"""What several test files share."""
+"""What test files share: one thread for every library, and one run of the whole graph.
+
+Tiny arrays gain nothing from more threads, in tests and in the commands that they start.
+"""
+
+import os
 
 import pytest
 import smoke_run
+
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from scaling import geometry, tables
 from scaling.command import run
@@ -25,8 +26,9 @@ BY_GAMMA = ["loss", "mean_sq_overlap", "centred_mean_sq_overlap", "phi_half", "p
 def by_gamma(family: pd.DataFrame) -> Iterator[tuple[float, pd.DataFrame]]:
     """The study's members of each gamma, means over seeds against m."""
     study = family[family["learning_rate_factor"] == 1]
-    for gamma, members in study.groupby("gamma"):
-        yield float(gamma), members.groupby("m")[[*BY_GAMMA, "loss_stderr"]].mean().astype(float).reset_index()
+    for gamma in sorted(study["gamma"].astype(float).unique()):
+        members = study[study["gamma"] == gamma]
+        yield gamma, members.groupby("m")[[*BY_GAMMA, "loss_stderr"]].mean().astype(float).reset_index()
 
 
 def llm_family(family: pd.DataFrame) -> Figure:
@@ -40,16 +42,15 @@ def llm_family(family: pd.DataFrame) -> Figure:
     widths = sorted(family["m"].unique())
     for gamma, curve in by_gamma(family):
         look = {"color": style.gamma_colour(gamma), **style.MEASURED, "linestyle": "-"}
-        name = rf"$\gamma$ = {style.number(gamma)}"
-        style.points(axes[0], curve["m"], curve["loss"], 1.96 * curve["loss_stderr"], **look, label=name)
-        axes[1].plot(curve["m"], curve["mean_sq_overlap"], **look, label=name)
-        axes[1].plot(curve["m"], curve["centred_mean_sq_overlap"], **{**look, "linestyle": ":", "mfc": "white"})
-        axes[2].plot(curve["m"], curve["phi_half"], **look, label=rf"{name}: norm > 1/2")
-        axes[2].plot(curve["m"], curve["phi_1"], **{**look, "linestyle": ":", "mfc": "white"}, label="norm > 1")
+        other = {**look, "linestyle": ":", "mfc": "white"}
+        style.points(axes[0], curve["m"], curve["loss"], 1.96 * curve["loss_stderr"], **look)
+        axes[1].plot(curve["m"], curve["mean_sq_overlap"], **look)
+        axes[1].plot(curve["m"], curve["centred_mean_sq_overlap"], **other)
+        axes[2].plot(curve["m"], curve["phi_half"], **look)
+        axes[2].plot(curve["m"], curve["phi_1"], **other)
     other_rates(axes[0], family)
     m = np.geomspace(widths[0], widths[-1], 50)
-    axes[1].plot(m, geometry.random_sq_overlap_mean(m), label="random rows: 1/m", **style.THEORY)
-    axes[1].plot([], [], color=style.GREY, marker="o", mfc="white", linestyle=":", label="mean row removed")
+    axes[1].plot(m, [geometry.random_sq_overlap_mean(width) for width in m], **style.THEORY)
     for axis in axes:
         style.log_axis(axis, "x", widths)
         axis.set_xlabel("model dimension $m$")
@@ -57,14 +58,23 @@ def llm_family(family: pd.DataFrame) -> Figure:
     axes[0].set_ylabel("nats a token")
     axes[1].set_ylabel(r"$\langle (w_i \cdot w_j)^2 \rangle$")
     axes[2].set(ylabel="share of the vocabulary", ylim=(-0.03, 1.05))
-    for axis in axes:
-        style.legend(axis, loc="best")
+    handles = [
+        Line2D([], [], color=style.gamma_colour(gamma), marker="o", label=rf"$\gamma$ = {style.number(gamma)}")
+        for gamma, _ in by_gamma(family)
+    ]
+    handles.append(Line2D([], [], color=style.GREY, marker="x", linestyle="none", label="other learning rate"))
+    axes[0].legend(handles=handles)
+    solid = Line2D([], [], color=style.GREY, marker="o")
+    open_circles = Line2D([], [], color=style.GREY, marker="o", mfc="white", linestyle=":")
+    theory = Line2D([], [], **style.THEORY)
+    axes[1].legend([solid, open_circles, theory], ["raw", "mean row removed", "random rows: 1/m"], loc="lower left")
+    axes[2].legend([solid, open_circles], ["norm > 1/2", "norm > 1"])
     one = family.iloc[0]
     style.foot(
         figure,
-        f"{one['architecture']}, {one['n_layers']} layers, vocabulary {one['vocabulary']}, {one['n_tokens']:,} tokens of "
-        f"training on the documentation of Python ({one['n_epochs']:.1f} times over). Bars: 95 % over held-out "
-        "documents, the same for every model. Crosses: other learning rates.",
+        f"{one['architecture']}, {one['n_layers']} layers, vocabulary {one['vocabulary']}, trained on "
+        f"{one['n_tokens']:,} tokens of Python's documentation ({one['n_epochs']:.1f} times over); means over seeds. "
+        "Bars: 95 % over held-out documents, the same for every model. Crosses: other learning rates.",
     )
     return figure
 
@@ -72,8 +82,9 @@ def llm_family(family: pd.DataFrame) -> Figure:
 def other_rates(axis: Axes, family: pd.DataFrame) -> None:
     """Members at another learning rate than the recipe's, which should lie above the curve."""
     others = family[family["learning_rate_factor"] != 1]
-    for gamma, members in others.groupby("gamma"):
-        axis.plot(members["m"], members["loss"], "x", ms=4, color=style.gamma_colour(float(gamma)), zorder=2)
+    for gamma in others["gamma"].astype(float).unique():
+        members = others[others["gamma"] == gamma]
+        axis.plot(members["m"], members["loss"], "x", ms=4, color=style.gamma_colour(gamma), zorder=2)
 
 
 def main() -> None:

@@ -27,12 +27,12 @@ class Recipe:
     tied: bool = True
     vocabulary: int = 2048
     context: int = 64
-    steps: int = 1500
+    steps: int = 800
     batch_size: int = 16  # windows of `context` tokens
-    learning_rate: float = 0.01
-    learning_rate_exponent: float = 0.0
+    learning_rate: float = 0.03
+    learning_rate_exponent: float = -0.67
     reference_width: int = 16
-    warmup_steps: int = 150
+    warmup_steps: int = 80
     body_decay: float = 0.1  # AdamW's weight decay of all matrices but the embeddings
 
     def __post_init__(self) -> None:
@@ -91,10 +91,12 @@ class Member:
 
 
 def n_heads(m: int, recipe: Recipe) -> int:
-    """Attention heads at width m; raises InputError for a width that is no multiple of them."""
+    """Attention heads at width m, each head_width wide or a little more; raises InputError when they are not even."""
     heads = max(1, m // recipe.head_width)
     if m % heads or (m // heads) % 2:
-        raise InputError(f"m = {m}: must be an even number up to {recipe.head_width}, or a multiple of it (head_width)")
+        raise InputError(
+            f"m = {m}: gives {heads} attention heads of an odd or broken width; take a multiple of head_width"
+        )
     return heads
 
 

@@ -148,6 +148,8 @@ def load(
         raise
     except NOT_LOADED as error:
         raise InputError(f"{name}: cannot be loaded: {' '.join(str(error).split())[:300]}") from None
+    if not tokenizer("any text", add_special_tokens=False).input_ids:  # transformers makes up an empty one
+        raise InputError(f"{name}: cannot be loaded: it has no tokenizer; add its tokenizer.json")
     return model.to(device).eval(), tokenizer
 
 

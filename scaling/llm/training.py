@@ -1,8 +1,8 @@
 """Train one language model of the family: `python -m scaling.llm.training --m 32 --gamma -1 --train train.jsonl ...`.
 
 transformers' own architecture, next-token cross-entropy, AdamW. The rows of the matrix that makes the logits start as
-N(0, 1/m) and feel the toy model's signed decay gamma in place of AdamW's: gamma < 0 pulls the norm of each to 1, gamma > 0
-shrinks those that training does not hold up. The checkpoint is what save_pretrained writes.
+N(0, 1/m) and feel the toy model's signed decay gamma in place of AdamW's: gamma < 0 pulls the norm of each to 1,
+gamma > 0 shrinks those that training does not hold up. The checkpoint is what save_pretrained writes.
 """
 
 import argparse
@@ -197,8 +197,8 @@ def main() -> None:
     parser.add_argument("--learning-rate-factor", type=float, default=1.0, help="multiplies the recipe's rate")
     parser.add_argument("--seed", type=int, default=0, help="of the initial weights and the windows")
     for field in fields(Recipe):
-        kind = {"bool": lambda text: text.lower() in ("true", "1", "yes")}.get(str(field.type)) or type(field.default)
-        parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default, help="of the recipe")
+        option = {"type": field.type} if field.type is not bool else {"type": json.loads, "choices": [True, False]}
+        parser.add_argument(f"--{field.name.replace('_', '-')}", default=field.default, help="of the recipe", **option)
     parser.add_argument("--train", type=Path, required=True, help="documents to train on, from scaling.llm.corpus")
     parser.add_argument("--held-out", type=Path, required=True, help="documents to measure the loss on")
     parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json from scaling.llm.vocabulary")

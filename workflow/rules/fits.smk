@@ -205,6 +205,7 @@ rule hold_claims:
         losses="results/tables/llm_loss_fit.csv",
         widths="results/tables/width_fit.csv",
         chinchilla="results/tables/chinchilla_fit.csv",
+        family="results/tables/llm_family.csv",
         published=expand(
             "{folder}/{name}.csv",
             folder=READ_OFF,
@@ -235,6 +236,7 @@ rule hold_claims:
             "claims/toy_exponents",
             "claims/toy_geometry",
             "claims/language_models",
+            "claims/family",
             "fits/curve",
             "fits/published",
             "fits/inputs",
@@ -248,7 +250,7 @@ rule hold_claims:
         "python -m scaling.claims --models {input.models} --features {input.features}"
         " --exponents {input.exponents} --starts {input.starts} --overlaps {input.overlaps}"
         " --losses {input.losses} --widths {input.widths} --chinchilla {input.chinchilla}"
-        " --published {params.published:q} --study {params.study:q} --output {output} > {log} 2>&1"
+        " --family {input.family} --published {params.published:q} --study {params.study:q} --output {output} > {log} 2>&1"
 
 
 for figure, (number, shows, options) in FIT_FIGURES.items():
