@@ -61,6 +61,10 @@ def test_one_core_and_a_killed_run_give_the_same_bits(whole, tmp_path):
         ("toy: {experiments: {a: [{training: paper, m: 10, gamma: .nan}]}}", "a: gamma = nan"),
         ("toy: {experiments: {a: [{training: paper, m: 10, gamma: 1, activation_density: 8}]}}", "largest activation"),
         ("toy: {engine: jax}", "config: toy: engine: 'jax' is not one of"),
+        ("llm: {family: {models: [{m: 50, gamma: 1}]}}", "config: llm: family: m = 50: gives 3 attention heads"),
+        ("llm: {family: {stepz: 5}}", "config: llm: family: unknown key 'stepz'"),
+        ("llm: {losses: {texts: [{name: c4}]}}", "texts: c4 needs either path or dataset"),
+        ("llm: {losses: {texts: [{name: c4, window: 1, path: a.txt}]}}", "1 is less than the minimum of 2"),
     ],
 )
 def test_a_bad_config_stops_before_anything_runs(tmp_path, text, message):
@@ -77,6 +81,12 @@ def test_the_paper_s_grid_plans(tmp_path, engine):
     (tmp_path / "engine.yaml").write_text(f"toy: {{engine: {engine}}}")
     configs = [CONFIGS[0], str(ROOT / "config" / "paper.yaml"), str(tmp_path / "engine.yaml")]
     done = snakemake(tmp_path, "toy", "--cores", "1", "--dry-run", "--quiet", "rules", configs=configs)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_losses_of_the_paper_s_models_plan(tmp_path):
+    configs = [CONFIGS[0], *(str(ROOT / "config" / name) for name in ("paper.yaml", "losses.yaml"))]
+    done = snakemake(tmp_path, "llm", "--cores", "1", "--dry-run", "--quiet", "rules", configs=configs)
     assert done.returncode == 0, done.stderr
 
 

@@ -6,6 +6,7 @@ over documents, and the same per byte of text, which models with different token
 
 import argparse
 import logging
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from tqdm import tqdm
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils.logging import disable_progress_bar
 
 from scaling import tables
 from scaling.command import InputError, peak_memory, run
@@ -30,6 +32,9 @@ from scaling.llm.windows import Window, Windows, batches, cut_documents
 
 
 logger = logging.getLogger(__name__)
+
+if not sys.stderr.isatty():  # a log file gets our own lines, not bars
+    disable_progress_bar()
 
 # What transformers, safetensors and torch raise for a checkpoint that is cut, out of shape, or of another kind.
 NOT_LOADED = (

@@ -122,6 +122,11 @@ def checkpoint_files(model):
     return entry.get("path", [])
 
 
+def is_remote(model):
+    """Whether a model is read from the Hub."""
+    return "path" not in MODELS[model]
+
+
 def text_file(name):
     """The documents of a text of the config."""
     entry = TEXTS.get(name, {})

@@ -84,7 +84,7 @@ rule measure_head:
     threads: 1
     resources:
         mem_mb=2000,
-        network=lambda wildcards: int("path" not in MODELS[wildcards.model]),
+        network=lambda wildcards: int(is_remote(wildcards.model)),
     params:
         model=lambda wildcards: command_options(
             MODELS[wildcards.model], "model", "family", "path", "revision", "vocabulary", "m"

@@ -69,8 +69,10 @@ rule measure_loss:
         "../envs/scaling.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        network=lambda wildcards: int("path" not in MODELS[wildcards.model]),
+        # On a cluster ask for more by --set-resources measure_loss:mem_mb=...; a model that does not fit says so.
+        mem_mb=lambda wildcards: 16000 if is_remote(wildcards.model) else 2000,
+        network=lambda wildcards: int(is_remote(wildcards.model)),
+        gpu=lambda wildcards: int(is_remote(wildcards.model)),
     params:
         model=lambda wildcards: command_options(
             MODELS[wildcards.model], "model", "family", "path", "revision"
