@@ -120,15 +120,16 @@ def write(name: str, frame: pd.DataFrame, path: Path | str) -> None:
 
 def allowed(entry: dict[str, Any]) -> str:
     """The values that a column may hold, in words."""
-    low, high = entry.get("minimum"), entry.get("maximum")
+    # A share may pass its limit by a rounding error, which is no news to a reader.
+    low, high = (
+        None if limit is None else f"{round(limit, 4) + 0:g}" for limit in map(entry.get, ("minimum", "maximum"))
+    )
     if "values" in entry:
         text = "one of " + ", ".join(map(str, entry["values"]))
-    elif low is not None and high is not None:
-        text = f"{low:.4g} to {high:.4g}"
-    elif low is not None or high is not None:
-        text = f"≥ {low:.4g}" if high is None else f"≤ {high:.4g}"
+    elif low and high:
+        text = f"{low} to {high}"
     else:
-        text = ""
+        text = f"≥ {low}" if low else f"≤ {high}" if high else ""
     return ", ".join(filter(None, [text, "may be empty" if entry.get("nullable") else ""]))
 
 
