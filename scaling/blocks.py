@@ -41,10 +41,11 @@ def counted(verdicts: pd.Series) -> str:
 
 
 def together(values: pd.Series, one_by_one: bool) -> str:
-    """Different numbers of one claim to three digits: one by one in their order, or the least and the greatest."""
+    """The numbers of one claim to three digits: one by one in their order, or the least and the greatest."""
     if one_by_one:
         return ", ".join(f"{value:.3g}" for value in values)
-    return f"{values.min():.3g} to {values.max():.3g}"
+    low, high = f"{values.min():.3g}", f"{values.max():.3g}"
+    return low if low == high else f"{low} to {high}"
 
 
 def claims(recorded: Path) -> str:

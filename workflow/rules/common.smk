@@ -103,7 +103,7 @@ def named_once(names, key):
 def command_options(entry, *names):
     """Settings of an item of the config as options of a command, those that it has."""
     return " ".join(
-        f"--{name.replace('_', '-')} {shlex.quote(entry[name] if isinstance(entry[name], str) else json.dumps(entry[name]))}"
+        f"--{name.replace('_', '-')} {shlex.quote(str(entry[name]))}"
         for name in names
         if name in entry
     )
