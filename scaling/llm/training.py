@@ -189,6 +189,13 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, record: dic
         shutil.rmtree(beside, ignore_errors=True)
 
 
+def truth(text: str) -> bool:
+    """true or false as YAML and Python write it."""
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return text.lower() == "true"
+
+
 def main() -> None:
     """Parse the command line, train, save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -197,8 +204,8 @@ def main() -> None:
     parser.add_argument("--learning-rate-factor", type=float, default=1.0, help="multiplies the recipe's rate")
     parser.add_argument("--seed", type=int, default=0, help="of the initial weights and the windows")
     for field in fields(Recipe):
-        option = {"type": field.type} if field.type is not bool else {"type": json.loads, "choices": [True, False]}
-        parser.add_argument(f"--{field.name.replace('_', '-')}", default=field.default, help="of the recipe", **option)
+        kind = truth if field.type is bool else type(field.default)
+        parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default, help="of the recipe")
     parser.add_argument("--train", type=Path, required=True, help="documents to train on, from scaling.llm.corpus")
     parser.add_argument("--held-out", type=Path, required=True, help="documents to measure the loss on")
     parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json from scaling.llm.vocabulary")
