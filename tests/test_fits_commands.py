@@ -90,7 +90,7 @@ def test_impossible_models_end_in_one_line(
     frame = pd.read_csv(path)
     frame.loc[3, column] = value
     frame.to_csv(path, index=False)
-    with pytest.raises(SystemExit, match=rf"^error: .*row 5: column {column}"):
+    with pytest.raises(SystemExit, match=rf"^error: .*line 5: table toy_models: column {column}"):
         call(toy.main, "--models", path, "--exponents", tmp_path / "e.csv", "--starts", tmp_path / "s.csv")
     assert not (tmp_path / "e.csv").exists()
 
