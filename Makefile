@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: all environment test test-slow benchmark record report clean
+.PHONY: all environment test test-slow benchmark faults record report clean
 
 all: environment
 	snakemake --cores all
@@ -28,9 +28,13 @@ test: environment
 	snakemake --lint
 	pytest -m 'not slow'
 
-# Coverage of intervals over hundreds of synthetic sets: about half a minute.
+# Coverage of intervals over hundreds of synthetic sets, and thousands of damaged configs and checkpoints: about ten minutes.
 test-slow: environment
 	pytest -m slow
+
+# Each fault tried, and the table in docs/faults.md written: about five minutes; as root two more faults.
+faults: environment
+	python tests/faults.py
 
 benchmark: environment
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m benchmarks.toy_step

@@ -19,6 +19,7 @@ report: "workflow/report/workflow.rst"
 include: "workflow/rules/common.smk"
 
 
+check_writable()
 config = checked_config(config)
 
 

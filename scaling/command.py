@@ -1,17 +1,30 @@
 """What every command shares: one clear error line, log lines with the time, files that are whole, memory used."""
 
+import fcntl
+import glob
 import logging
 import os
 import resource
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
+LONGEST_MESSAGE = 2000  # characters
+
+
 class InputError(ValueError):
-    """Something a person can put right: the message says what, where, what is allowed and what to do."""
+    """Something a person can put right: the message says what, where, what is allowed and what to do.
+
+    It is shown as one line of printable characters, whatever names from a file or a server stand in it.
+    """
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        shown = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+        return shown if len(shown) <= LONGEST_MESSAGE else f"{shown[:LONGEST_MESSAGE]}…"
 
 
 def run(main: Callable[[], None]) -> None:
@@ -31,20 +44,25 @@ def run(main: Callable[[], None]) -> None:
 def whole_file(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` on success, remove it on any failure.
 
-    A reader therefore sees the old file or the whole new one, never a half.
+    A reader therefore sees the old file or the whole new one, never a half, a power cut included. What a killed
+    process left of an earlier try is removed.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
     temporary = Path(name)
     try:
+        with suppress(OSError):  # a file system without locks, where leftovers stay
+            fcntl.flock(handle, fcntl.LOCK_EX)  # held as long as this process lives: it tells work from leftovers
         yield temporary
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp makes private files; tables are to be read by others
+        os.fsync(handle)
         temporary.replace(path)
     finally:
+        os.close(handle)
         temporary.unlink(missing_ok=True)
 
 
@@ -56,3 +74,11 @@ def peak_memory() -> int:
         return int(peak.split()[1]) * 1024
     peak_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak_rss if sys.platform == "darwin" else peak_rss * 1024
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove temporary files of `path` that no process holds: those of a run that was killed while it wrote."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        with suppress(OSError), leftover.open("rb") as handle:  # another process may be at the same
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            leftover.unlink()

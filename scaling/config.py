@@ -1,7 +1,8 @@
 """Check a config against its JSON schema, with one message for a person: the key, the value, what is allowed."""
 
 import difflib
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jsonschema
@@ -9,10 +10,28 @@ import jsonschema
 from scaling.command import InputError
 
 
+LONGEST = 300  # characters of a value that a message repeats
+DEEPEST = 10  # keys above a value
+
+# An integer is written without a point: 10.0 would reach a command line as it stands.
+Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+)
+
+
 def check(config: Mapping[str, Any], schema: Mapping[str, Any], name: str = "config") -> None:
-    """Raise InputError naming the key, its value and what is allowed where `config` breaks `schema`."""
-    validator = jsonschema.Draft202012Validator(schema)
-    error = jsonschema.exceptions.best_match(validator.iter_errors(config))
+    """Raise InputError naming the key, its value and what is allowed where `config` breaks `schema`.
+
+    Beyond the schema, a text is printable and has no braces, which Snakemake would read as wildcards; a number is
+    finite and fits into 64 bits.
+    """
+    for path, value in leaves(config):
+        if reason := refusal(value):
+            raise InputError(f"{': '.join([name, *path])}: {shown(value)} {reason}")
+    error = jsonschema.exceptions.best_match(Validator(schema).iter_errors(config))
     if error is None:
         return
     where = ": ".join([name, *map(str, error.absolute_path)])
@@ -22,8 +41,45 @@ def check(config: Mapping[str, Any], schema: Mapping[str, Any], name: str = "con
         close = difflib.get_close_matches(str(unknown), allowed, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         raise InputError(f"{where}: unknown key {unknown!r}; known keys are {', '.join(allowed)}{hint}")
+    message = error.message.replace(repr(error.instance), shown(error.instance))
     meaning = error.schema.get("description") if isinstance(error.schema, Mapping) else None
-    raise InputError(f"{where}: {error.message}" + (f" ({meaning})" if meaning else ""))
+    raise InputError(f"{where}: {message}" + (f" ({meaning})" if meaning else ""))
+
+
+def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Keys, and values that hold no others, each with the keys above it; raises InputError for endless nesting."""
+    if len(path) > DEEPEST:
+        raise InputError(f"config: {': '.join(path[:3])}: nested deeper than any config is")
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            yield path, key
+            yield from leaves(part, (*path, shown(key).strip("'")))
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from leaves(part, (*path, str(index)))
+    else:
+        yield path, value
+
+
+def refusal(value: Any) -> str | None:
+    """Why no config holds this value, if so."""
+    if isinstance(value, str):
+        if not value.isprintable() or "{" in value or "}" in value:
+            return "is no printable text of one line without braces"
+    elif isinstance(value, int | float):
+        if not (math.isfinite(value) if isinstance(value, float) else abs(value) < 2**63):
+            return "is not a finite number of 64 bits"
+    elif value is not None:
+        return "is none of text, number, list, and mapping"
+    return None
+
+
+def shown(value: Any) -> str:
+    """`value` as messages show it: in Python's words, at most LONGEST characters."""
+    if isinstance(value, int) and abs(value) >= 2**63:
+        return "an integer of more than 64 bits"
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:

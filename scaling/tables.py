@@ -108,7 +108,10 @@ def read(name: str, path: Path | str) -> pd.DataFrame:
     if not isinstance(frame.index, pd.RangeIndex):
         raise InputError(f"{path}: not a readable CSV table {name}: rows have more cells than the header")
     frame.index += comments  # so that an error names the line of the file
-    return validate(name, frame, str(path)).reset_index(drop=True)
+    try:
+        return validate(name, frame, str(path)).reset_index(drop=True)
+    except InputError as error:
+        raise InputError(f"{error}; if a run wrote this file, delete it and run again") from None
 
 
 def write(name: str, frame: pd.DataFrame, path: Path | str) -> None:

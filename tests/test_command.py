@@ -88,3 +88,26 @@ def test_a_folder_that_is_a_file_is_an_error_of_the_file(tmp_path: Path) -> None
     (tmp_path / "results").write_text("a file")
     with pytest.raises(OSError, match="results"), whole_file(tmp_path / "results" / "table.csv"):
         pass
+
+
+def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    code = (
+        "import os, sys; from scaling.command import whole_file\n"
+        "with whole_file(sys.argv[1]) as temporary:\n"
+        "    temporary.write_text('half'); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    assert len(list(tmp_path.iterdir())) == 1
+    with whole_file(path) as outer:
+        outer.write_text("outer")
+        with whole_file(path) as inner:
+            inner.write_text("inner")
+        assert {item.name for item in tmp_path.iterdir()} == {"table.csv", outer.name}
+    assert path.read_text() == "outer"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_input_error_is_printable_whatever_stands_in_it() -> None:
+    assert str(InputError("a\nb\x1b[2J\0é")) == r"a\nb\x1b[2J\x00é"
+    assert len(str(InputError("x" * 10**6))) < 3000

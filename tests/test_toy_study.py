@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from scaling.command import InputError
-from scaling.toy.study import Cell, axis, distinct_cells, experiments, grid_cells, stacks, training_arguments
+from scaling.toy.study import (
+    Cell,
+    axis,
+    distinct_cells,
+    experiments,
+    grid_cells,
+    plain_number,
+    stacks,
+    training_arguments,
+)
 
 
 GRID = {"training": "paper", "n": 50, "m": [5, 10], "gamma": [-1, 0.5], "alpha": [0, 1], "seeds": 2}
@@ -116,3 +125,15 @@ def test_training_arguments_train_just_the_cells_of_a_stack(tmp_path):
     assert written == {cell.name for cell in cells}
     assert shlex.split(shlex.join(arguments)) == arguments
     assert json.loads(json.dumps(TOY)) == TOY
+
+
+def test_numbers_reach_the_command_line_in_full():
+    for value in (-1e-05, 1e-300, -0.5555555556, 1.0, 3, 2.5e22):
+        assert "e" not in plain_number(value)
+        assert float(plain_number(value)) == value
+    assert (plain_number(3), plain_number(1.0)) == ("3", "1.0")
+
+
+def test_a_grid_beyond_all_measure_is_refused_before_it_is_made():
+    with pytest.raises(InputError, match="more than 100000 models in one grid"):
+        grid_cells({**GRID, "gamma": {"from": 0, "to": 1, "points": 10_000}, "seeds": 10_000})

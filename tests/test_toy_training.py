@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from scaling.command import InputError
-from scaling.toy.collect import collect, read_model
+from scaling.toy.collect import collect, read_model, read_models
 from scaling.toy.recipe import Recipe
 from scaling.toy.study import Cell, distinct_cells
 from scaling.toy.training import DivergedError, stacks_that_fit, train_one, train_stack, windows
@@ -94,15 +94,22 @@ def test_collect_writes_each_model_under_each_experiment(tmp_path):
     assert len(features) == 1 + 3 * 40
 
 
-def test_damaged_models_are_named(tmp_path):
-    train_one(cell(), RECIPE, 64, tmp_path / "a")
-    cut = tmp_path / "cut"
-    cut.write_bytes((tmp_path / "a").read_bytes()[:-100])
-    with pytest.raises(InputError, match=r"cut: not a model .* delete it and run again"):
-        read_model(cut)
-    save_file({"W": np.zeros(3)}, tmp_path / "other")
-    with pytest.raises(InputError, match="other: not a model"):
-        read_model(tmp_path / "other")
+def test_damaged_models_are_named_and_set_aside(tmp_path):
+    name = cell().name
+    train_one(cell(), RECIPE, 64, tmp_path / f"{name}.safetensors")
+    whole = (tmp_path / f"{name}.safetensors").read_bytes()
+    (tmp_path / "cut.safetensors").write_bytes(whole[:-100])
+    (tmp_path / "flipped.safetensors").write_bytes(whole[:-100] + bytes([whole[-100] ^ 1]) + whole[-99:])
+    (tmp_path / "swapped.safetensors").write_bytes(whole)
+    save_file({"W": np.zeros(3)}, tmp_path / "other.safetensors")
+    models = read_models(["cut", name, "flipped", "swapped", "other"], tmp_path)
+    assert next(models)[0]["model"] == name
+    message = r"cut.*: cut or changed.*flipped.*SHA-256.*swapped.*holds another model.*other.*set aside"
+    with pytest.raises(InputError, match=message) as caught:
+        next(models)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.glob("*.safetensors"))
+    assert len(list(tmp_path.glob("*.damaged"))) == 4
     with pytest.raises(InputError, match="no such model"):
         read_model(tmp_path / "missing")
 

@@ -58,7 +58,7 @@ def test_one_core_and_a_killed_run_give_the_same_bits(whole, tmp_path):
         ("toy: {experimets: {}}", "config: toy: unknown key 'experimets'"),
         ("toys: {}", "unknown key 'toys'"),
         ("toy: {experiments: {a: [{training: paper, m: [10, 2000], gamma: 1}]}}", "a: m = 2000, n = 1000"),
-        ("toy: {experiments: {a: [{training: paper, m: 10, gamma: .nan}]}}", "a: gamma = nan"),
+        ("toy: {experiments: {a: [{training: paper, m: 10, gamma: .nan}]}}", "a: 0: gamma: nan is not a finite number"),
         ("toy: {experiments: {a: [{training: paper, m: 10, gamma: 1, activation_density: 8}]}}", "largest activation"),
         ("toy: {engine: jax}", "config: toy: engine: 'jax' is not one of"),
         ("llm: {family: {models: [{m: 50, gamma: 1}]}}", "config: llm: family: m = 50: gives 3 attention heads"),

@@ -1,16 +1,17 @@
 """Files whose byte ranges are read: what all have in common, and those in a local folder."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from scaling.command import InputError
 
 
 CHUNK = 1 << 20  # bytes handed on at a time
-LONGEST_READ = 64 << 20  # bytes held in memory by one `read`: headers, indices and pickles are far smaller
+LONGEST_READ = 32 << 20  # bytes held in memory by one `read`: headers, directories and pickles are far smaller
+MOST_AXES = 64  # of a tensor, as in torch
 
 
 class BadFileError(InputError):
@@ -107,6 +108,13 @@ class Folder:
 
 def plain(path: str, where: str) -> str:
     """`path` when it is a plain file name, as those of checkpoints are; raises BadFileError for others."""
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.=-]*", path):
-        raise BadFileError(f"{where}: {path!r} is not a plain file name")
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.=-]{,199}", path):
+        raise BadFileError(f"{where}: {path[:200]!r} is not a plain file name of at most 200 characters")
     return path
+
+
+def check_shape(shape: Sequence[Any]) -> tuple[int, ...]:
+    """`shape` as a tuple; raises ValueError unless it is at most MOST_AXES whole numbers of 0 or more."""
+    if len(shape) > MOST_AXES or not all(type(length) is int and 0 <= length < 2**63 for length in shape):
+        raise ValueError("lengths of axes that are no whole numbers")
+    return tuple(shape)

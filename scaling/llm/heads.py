@@ -5,10 +5,10 @@ head the tied input embedding is it. An untied checkpoint without a head is an e
 """
 
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-
-from huggingface_hub.errors import StrictDataclassError
 
 from scaling.llm.files import File, Folder, MissingFileError, read
 from scaling.llm.hub import Repository
@@ -25,6 +25,8 @@ WEIGHT_FILES = (
     "pytorch_model.bin.index.json",
 )
 SMALL = 16 << 20  # bytes of a config or an index; the largest in use have about 1 MB
+MOST_PARTS = 2000  # layers or experts that a config may ask for; the largest in use ask for hundreds
+LARGEST_HEAD = (1 << 24, 1 << 15)  # nu, m, before anything of size nu or m x m is allocated
 
 
 class TensorNotFoundError(UnsupportedCheckpointError):
@@ -75,17 +77,24 @@ def find_head(source: Folder | Repository) -> Head:
     vocabulary = (text if isinstance(text, dict) else config).get("vocab_size", 0)
     if not isinstance(vocabulary, int):
         raise UnsupportedCheckpointError(f"{source.name}: config.json has vocab_size {vocabulary!r}, not a number")
-    if len(tensor.shape) != 2 or min(tensor.shape) < 1 or tensor.shape[0] < vocabulary:
+    if (
+        len(tensor.shape) != 2
+        or min(tensor.shape) < 1
+        or tensor.shape[0] < vocabulary
+        or any(length > most for length, most in zip(tensor.shape, LARGEST_HEAD, strict=True))
+    ):
         raise UnsupportedCheckpointError(
-            f"{source.name}: {name} has shape {tensor.shape}, which is no output matrix for {vocabulary} tokens"
+            f"{source.name}: {name} has shape {tensor.shape}, which is no output matrix for {vocabulary} tokens "
+            f"(two axes, at most {LARGEST_HEAD})"
         )
     return Head(tensor, tied, source.commit, size)
 
 
 def json_object(file: File) -> dict[str, Any]:
     """The JSON object in a file."""
+    text = read(file, 0, file.size, longest=SMALL)
     try:
-        content = json.loads(read(file, 0, file.size, longest=SMALL))
+        content = json.loads(text)
     except (ValueError, RecursionError):
         raise UnsupportedCheckpointError(f"{file.name}: not JSON; cut or corrupt file") from None
     if not isinstance(content, dict):
@@ -142,7 +151,36 @@ def names_in_transformers(names: list[str], config: dict[str, Any]) -> Names:
     """The same from the architecture's own class in transformers, built without memory (on the meta device).
 
     Names in a checkpoint are carried to names of the model by the renaming that transformers applies on loading.
+    Raises UnsupportedCheckpointError when transformers cannot make the model.
     """
+    try:
+        return names_of_architecture(names, plain_settings(config))
+    except UnsupportedCheckpointError:
+        raise
+    except Exception as error:  # a config may break an architecture's code in any way
+        reason = " ".join(f"{type(error).__name__} {error}".split())[:300]
+        raise UnsupportedCheckpointError(
+            f"no causal language model can be made of this config.json: {reason}"
+        ) from None
+
+
+def plain_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config without the settings that name code to load (modules, kernels, quantisers), in its parts too.
+
+    Raises UnsupportedCheckpointError for more layers or experts than MOST_PARTS: each would be built.
+    """
+    kept: dict[str, Any] = {}
+    for key, value in config.items():
+        if re.search("auto_map|implementation|quantization|_name_or_path", key):
+            continue
+        if isinstance(value, int) and value > MOST_PARTS and re.search("(layer|expert|block)s?$", key):
+            raise UnsupportedCheckpointError(f"config.json asks for {key} = {value}; at most {MOST_PARTS} are accepted")
+        kept[key] = plain_settings(value) if isinstance(value, Mapping) else value
+    return kept
+
+
+def names_of_architecture(names: list[str], config: dict[str, Any]) -> Names:
+    """The work of `names_in_transformers`; raises whatever the architecture's code raises."""
     # Imported here: they take seconds, and the paper's families do without.
     import torch
     from transformers import CONFIG_MAPPING, AutoModelForCausalLM
@@ -152,15 +190,9 @@ def names_in_transformers(names: list[str], config: dict[str, Any]) -> Names:
     kind = config.get("model_type")
     if not isinstance(kind, str) or kind not in CONFIG_MAPPING:
         raise UnsupportedCheckpointError(f"transformers knows no architecture {kind!r} (model_type in config.json)")
-    try:
-        settings = CONFIG_MAPPING[kind].from_dict({key: value for key, value in config.items() if key != "model_type"})
-        with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(settings)
-    except (ValueError, TypeError, KeyError, AttributeError, StrictDataclassError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise UnsupportedCheckpointError(
-            f"no causal language model can be made of this config.json: {reason}"
-        ) from None
+    settings = CONFIG_MAPPING[kind].from_dict({key: value for key, value in config.items() if key != "model_type"})
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(settings, trust_remote_code=False, attn_implementation="eager")
     head = model.get_output_embeddings()
     if head is None:
         raise UnsupportedCheckpointError(f"architecture {kind} has no output matrix of its own")

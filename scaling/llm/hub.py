@@ -211,6 +211,8 @@ class Repository:
             validate_repo_id(self.repo_id)
         except HFValidationError as error:
             raise InputError(f"model {self.repo_id!r} is not an id of the Hub (owner/name): {error}") from None
+        if ".." in self.revision:
+            raise InputError(f"revision {self.revision!r} of {self.repo_id} is no branch, tag or commit")
         if COMMIT.fullmatch(self.revision):
             self.commit = self.revision
 

@@ -9,10 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from safetensors.numpy import save_file
 
-from scaling import geometry, tables
-from scaling.command import InputError, peak_memory, run, whole_file
+from scaling import arrays, geometry, tables
+from scaling.command import InputError, peak_memory, run
 from scaling.llm.files import Folder
 from scaling.llm.geometry import mean_sq_overlaps, pair_statistics, survey
 from scaling.llm.hub import Repository
@@ -154,8 +153,7 @@ def main() -> None:
     if frame["status"].item() == "failed" and not record_failure:
         raise InputError(frame["reason"].item())
     if norms_file:
-        with whole_file(norms_file) as temporary:
-            save_file(norms, temporary)
+        arrays.write(norms_file, norms, {})
     tables.write("llm_overlaps", frame, output)
 
 

@@ -11,7 +11,7 @@ import struct
 import numpy as np
 from huggingface_hub.constants import SAFETENSORS_MAX_HEADER_LENGTH
 
-from scaling.llm.files import File, read
+from scaling.llm.files import File, check_shape, read
 from scaling.llm.tensor import DTYPES, Tensor, UnsupportedCheckpointError
 
 
@@ -33,9 +33,13 @@ class SafetensorsFile:
         try:
             self.header = json.loads(head[8 : self.begin])
             self.header.pop("__metadata__", None)
-            end = max((int(entry["data_offsets"][1]) for entry in self.header.values()), default=0)
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError):
+            spans = sorted(check_shape(entry["data_offsets"]) for entry in self.header.values())
+            ends = [0, *(end for _, end in spans)]
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise UnsupportedCheckpointError(f"{file.name}: its header is not that of a safetensors file") from None
+        if any(begin != before for (begin, _), before in zip(spans, ends, strict=False)):
+            raise UnsupportedCheckpointError(f"{file.name}: its tensors overlap or leave gaps; corrupt file")
+        end = ends[-1]
         if self.begin + end != file.size:
             raise UnsupportedCheckpointError(
                 f"{file.name}: its tensors end at byte {self.begin + end}, the file has {file.size}; cut?"
@@ -50,17 +54,13 @@ class SafetensorsFile:
         """Where tensor `name` lies."""
         entry = self.header[name]
         try:
-            dtype, shape = entry["dtype"], tuple(int(length) for length in entry["shape"])
-            first, last = (int(offset) for offset in entry["data_offsets"])
-        except (ValueError, TypeError, KeyError, OverflowError):
+            dtype, shape = entry["dtype"], check_shape(entry["shape"])
+            first, last = entry["data_offsets"]
+        except (ValueError, TypeError, KeyError):
             raise UnsupportedCheckpointError(f"{self.file.name}: {name}: entry out of shape in the header") from None
-        if dtype not in DTYPES:
+        if not isinstance(dtype, str) or dtype not in DTYPES:
             raise UnsupportedCheckpointError(f"{self.file.name}: {name} is {dtype}; a head is {', '.join(DTYPES)}")
-        if (
-            min(shape, default=0) < 0
-            or last - first != math.prod(shape) * np.dtype(DTYPES[dtype]).itemsize
-            or first < 0
-        ):
+        if last - first != math.prod(shape) * np.dtype(DTYPES[dtype]).itemsize:
             raise UnsupportedCheckpointError(
                 f"{self.file.name}: {name}: {dtype} {shape} does not fill {last - first} bytes"
             )

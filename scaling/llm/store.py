@@ -2,21 +2,23 @@
 
     <folder>/<owner>--<name>/<commit>/<tensor name>.safetensors
 
-The file's metadata says where the matrix came from and its SHA-256. A file whose bytes do not match is read again.
+The file's metadata says where the matrix came from and the SHA-256 of the file as it is with zeros in the checksum's
+place. A file that does not match is read again.
 """
 
 import hashlib
 import json
 import logging
+import shutil
 import struct
 import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from scaling.command import whole_file
+from scaling.command import InputError, whole_file
 from scaling.llm.files import Folder, LocalFile, plain, read
 from scaling.llm.heads import find_head
-from scaling.llm.hub import BadAnswerError, Repository
+from scaling.llm.hub import COMMIT, BadAnswerError, Repository
 from scaling.llm.safetensors_file import SafetensorsFile
 from scaling.llm.tensor import Tensor, UnsupportedCheckpointError
 
@@ -24,6 +26,7 @@ from scaling.llm.tensor import Tensor, UnsupportedCheckpointError
 logger = logging.getLogger(__name__)
 
 REVISIONS = "revisions.json"  # {branch or tag: the commit that it had}
+NO_SHA256 = "0" * 64
 
 
 @dataclass(frozen=True)
@@ -77,16 +80,25 @@ def local_copy(source: Folder | Repository, name: str, folder: Path) -> Path:
 def pinned_home(source: Repository, folder: Path) -> Path:
     """The repository's part of `folder`; pins `source` to the commit that its branch or tag had before, if any."""
     home = folder / source.repo_id.replace("/", "--")
-    if not source.commit and (home / REVISIONS).exists():
-        source.commit = json.loads((home / REVISIONS).read_text()).get(source.revision, "")
+    if not source.commit:
+        source.commit = revisions(home).get(source.revision, "")
     return home
+
+
+def revisions(home: Path) -> dict[str, str]:
+    """The commits that branches and tags had; what is not readable, or no commit, is left out and asked for again."""
+    try:
+        known = json.loads((home / REVISIONS).read_text(encoding="utf-8"))
+        return {name: commit for name, commit in known.items() if COMMIT.fullmatch(commit)}
+    except (FileNotFoundError, ValueError, TypeError, AttributeError, RecursionError):
+        return {}
 
 
 def remember(source: Repository, home: Path) -> None:
     """Note which commit the branch or tag had."""
-    known = json.loads((home / REVISIONS).read_text()) if (home / REVISIONS).exists() else {}
+    known = {**revisions(home), source.revision: source.commit}
     with whole_file(home / REVISIONS) as temporary:
-        temporary.write_text(json.dumps({**known, source.revision: source.commit}, indent=1, sort_keys=True))
+        temporary.write_text(json.dumps(known, indent=1, sort_keys=True), encoding="utf-8")
 
 
 def local_head(source: Folder | Repository) -> tuple[Tensor, Source]:
@@ -108,10 +120,17 @@ def check_crc32(tensor: Tensor) -> None:
 
 
 def keep(tensor: Tensor, found: Source, path: Path) -> None:
-    """Write `tensor` to `path`, whole or not at all; raises BadAnswerError when its archive's CRC-32 does not match."""
-    sha256, crc32 = hashlib.sha256(), 0
+    """Write `tensor` to `path`, whole or not at all.
+
+    Raises BadAnswerError when its archive's CRC-32 does not match, InputError when the disk has no room for it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if (free := shutil.disk_usage(path.parent).free) < tensor.nbytes:
+        raise InputError(f"{path}: {tensor.nbytes} bytes are to be kept there, and {free} are free; make room")
+    begin = header(tensor, found, NO_SHA256)
+    sha256, crc32 = hashlib.sha256(begin), 0
     with whole_file(path) as temporary, temporary.open("wb") as handle:
-        handle.write(header(tensor, found, "0" * 64))
+        handle.write(begin)
         for piece in tensor.file.stream(tensor.start, tensor.nbytes):
             handle.write(piece)
             sha256.update(piece)
@@ -144,10 +163,10 @@ def kept_head(path: Path) -> tuple[Tensor, Source] | None:
         metadata = json.loads(read(file, 8, archive.begin - 8))["__metadata__"]
         found = Source(**json.loads(metadata["source"]))
         tensor = archive.tensor(found.tensor)
-        sha256 = hashlib.sha256()
+        sha256 = hashlib.sha256(header(tensor, found, NO_SHA256))
         for piece in file.stream(tensor.start, tensor.nbytes):
             sha256.update(piece)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         logger.info("%s: not readable (%s), read again", path, error)
         return None
     if sha256.hexdigest() != metadata["sha256"]:

@@ -13,6 +13,8 @@ from scaling.llm.tensor import UnsupportedCheckpointError
 
 AnyTokenizer: TypeAlias = Tokenizer | ByteLevelBPETokenizer
 
+MOST_TOKENS = 1 << 24  # counts of every token are held in memory
+
 
 def model_tokenizer(source: Folder | Repository, cache: Path) -> AnyTokenizer:
     """The tokenizer in a folder or a repository, kept in `cache`; UnsupportedCheckpointError without one."""
@@ -31,9 +33,14 @@ def model_tokenizer(source: Folder | Repository, cache: Path) -> AnyTokenizer:
 def read_tokenizer(file: Path, merges: Path | None = None) -> AnyTokenizer:
     """The tokenizer in a tokenizer.json, or in a vocab.json and its merges; else UnsupportedCheckpointError."""
     try:
-        return ByteLevelBPETokenizer(str(file), str(merges)) if merges else Tokenizer.from_file(str(file))
+        tokenizer = ByteLevelBPETokenizer(str(file), str(merges)) if merges else Tokenizer.from_file(str(file))
     except Exception as error:  # the library raises no narrower kind
         raise UnsupportedCheckpointError(f"{file}: not a tokenizer ({error})") from None
+    if tokenizer_size(tokenizer) > MOST_TOKENS:
+        raise UnsupportedCheckpointError(
+            f"{file}: its largest token id is {tokenizer_size(tokenizer) - 1}; corrupt file?"
+        )
+    return tokenizer
 
 
 def tokenizer_size(tokenizer: AnyTokenizer) -> int:

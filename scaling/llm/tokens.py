@@ -13,11 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 from scipy import optimize, stats
 
-from scaling import tables
+from scaling import arrays, tables
 from scaling.command import InputError, run
 from scaling.llm.corpus import documents, read_documents
 from scaling.llm.files import Folder
@@ -205,10 +203,12 @@ def main() -> None:
 def read_norms(path: Path) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Norm of every row of a head, and which rows count; raises InputError for any other file."""
     try:
-        content = load_file(path)
+        _, content = arrays.read(path)
         return content["norm"], content["kept"]
-    except (SafetensorError, KeyError, FileNotFoundError) as error:
-        raise InputError(f"{path}: not the norms of a head ({error}); make them with scaling.llm.overlaps") from None
+    except (InputError, KeyError) as error:
+        raise InputError(
+            f"{path}: not the norms of a head ({error}); delete it, and make it with scaling.llm.overlaps"
+        ) from None
 
 
 if __name__ == "__main__":

@@ -9,13 +9,15 @@ import io
 import math
 import pickletools
 import struct
+import warnings
 import zipfile
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from scaling.llm.files import File, read
+from scaling.command import InputError
+from scaling.llm.files import File, check_shape, read
 from scaling.llm.tensor import DTYPES, Tensor, UnsupportedCheckpointError
 
 
@@ -31,6 +33,8 @@ class TorchFile:
         self.window = Window(file)
         try:
             self.archive = zipfile.ZipFile(self.window)
+        except InputError:  # of the file's bytes: no connection, too many
+            raise
         except (zipfile.BadZipFile, NotImplementedError, struct.error, ValueError):
             old = read(file, 0, min(1, file.size)) == b"\x80"
             what = "in the format of torch before 1.6" if old else "not a torch archive, or cut"
@@ -38,6 +42,8 @@ class TorchFile:
                 f"{file.name}: {what}: it cannot be read in part; save it again, as safetensors"
             ) from None
         members = {member.filename: member for member in self.archive.infolist()}
+        if len(members) != len(self.archive.infolist()):
+            raise UnsupportedCheckpointError(f"{file.name}: two members of one name; corrupt archive")
         pickles = [name for name in members if name.endswith("/data.pkl") and name.count("/") == 1]
         if len(pickles) != 1:
             raise UnsupportedCheckpointError(
@@ -72,7 +78,7 @@ class TorchFile:
         if member is None or not stored_plainly(member) or member.file_size != view.storage.length * item:
             raise UnsupportedCheckpointError(f"{self.file.name}: {name}: its storage is missing, compressed or cut")
         strides = tuple(math.prod(view.shape[axis + 1 :]) for axis in range(len(view.shape)))
-        if view.stride != strides or min(view.shape, default=0) < 0:
+        if view.stride != strides:
             raise UnsupportedCheckpointError(
                 f"{self.file.name}: {name} is not stored row by row (strides {view.stride})"
             )
@@ -80,10 +86,10 @@ class TorchFile:
         if view.offset < 0 or view.offset + count > view.storage.length:
             raise UnsupportedCheckpointError(f"{self.file.name}: {name} reaches past its storage")
         # The local header repeats the name and pads to 64 bytes; only it tells how long it is.
-        local = read(self.file, member.header_offset, 30)
-        if local[:4] != b"PK\x03\x04":
+        local = read(self.file, member.header_offset, 30 + len(member.orig_filename.encode()))
+        if local[:4] != b"PK\x03\x04" or local[30:] != member.orig_filename.encode():
             raise UnsupportedCheckpointError(
-                f"{self.file.name}: no member at byte {member.header_offset}; corrupt archive"
+                f"{self.file.name}: no member {member.filename} at byte {member.header_offset}; corrupt archive"
             )
         start = member.header_offset + 30 + sum(struct.unpack("<HH", local[26:30])) + view.offset * item
         crc32 = member.CRC if count == view.storage.length else None
@@ -97,7 +103,9 @@ class TorchFile:
         self.window.fetch(member.header_offset, 30 + len(name) + 512 + member.file_size)
         try:
             return self.archive.read(member)
-        except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+        except InputError:
+            raise
+        except (zipfile.BadZipFile, NotImplementedError, EOFError, struct.error, ValueError) as error:
             raise UnsupportedCheckpointError(f"{self.file.name}: {name}: {error}") from None
 
 
@@ -197,8 +205,9 @@ def parse(content: bytes, where: str) -> Any:
     An interpreter of just the operations that saving tensors needs. Raises UnsupportedCheckpointError for any other.
     """
     try:
-        return interpret(content)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        with warnings.catch_warnings(action="ignore"):  # of strange escapes in names
+            return interpret(content)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, StopIteration) as error:
         raise UnsupportedCheckpointError(f"{where}: data.pkl is no plain set of tensors ({error})") from None
 
 
@@ -208,7 +217,7 @@ def interpret(content: bytes) -> Any:
     memo: dict[int, Any] = {}
 
     def since_mark() -> list[Any]:
-        at = max(index for index, item in enumerate(stack) if item is MARK)
+        at = next(index for index in range(len(stack) - 1, -1, -1) if stack[index] is MARK)
         items = stack[at + 1 :]
         del stack[at:]
         return items
@@ -256,7 +265,7 @@ def interpret(content: bytes) -> Any:
             kind, storage, key, _, length = stack.pop()
             if kind != "storage" or storage.module != "torch" or not isinstance(key, str):
                 raise ValueError("a persistent object that is no storage")
-            stack.append(Storage(STORAGES.get(storage.name, storage.name), key, int(length)))
+            stack.append(Storage(STORAGES.get(storage.name, storage.name), key, check_shape([length])[0]))
         elif name == "REDUCE":
             arguments, function = stack.pop(), stack.pop()
             stack.append(rebuilt(function, arguments))
@@ -275,7 +284,7 @@ def rebuilt(function: Name, arguments: tuple[Any, ...]) -> Any:
         storage, offset, shape, stride = arguments[:4]
         if not isinstance(storage, Storage):
             raise ValueError("a tensor without a storage")
-        return View(storage, int(offset), tuple(map(int, shape)), tuple(map(int, stride)))
+        return View(storage, check_shape([offset])[0], check_shape(shape), check_shape(stride))
     if (function.module, function.name) == ("torch._utils", "_rebuild_parameter"):
         return arguments[0]
     raise ValueError(f"a call of {function.module}.{function.name}")

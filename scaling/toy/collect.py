@@ -5,7 +5,7 @@ python -m scaling.toy.collect --study config.yaml --folder results/toy/models --
 
 import argparse
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +13,47 @@ import numpy as np
 import pandas as pd
 import yaml
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 
-from scaling import geometry, tables
+from scaling import arrays, geometry, tables
 from scaling.command import InputError, run
 from scaling.toy.study import Cell, experiments
 
 
+class DamagedModelError(InputError):
+    """A model file that is cut, changed since it was written, or something else."""
+
+
 def read_model(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """The record and the tensors of a model file. Raises InputError when it is missing, cut or not a model."""
+    """The record and the tensors of a model file; raises InputError when it is missing, else DamagedModelError."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such model; train it with `snakemake --cores all {path}`")
     try:
-        with safe_open(path, framework="numpy") as file:
-            record = json.loads(file.metadata()["record"])
-            names = file.keys()
-            return record, {name: file.get_tensor(name) for name in names}
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such model; train it with `snakemake --cores all {path}`") from None
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: not a model of this project ({error}); delete it and run again") from None
+        text, tensors = arrays.read(path)
+        return json.loads(text["record"]), tensors
+    except InputError as error:
+        raise DamagedModelError(str(error)) from None
+    except KeyError as error:
+        raise DamagedModelError(f"{path}: not a model of this project, without {error}") from None
+
+
+def read_models(names: Iterable[str], folder: Path) -> Iterator[tuple[dict[str, Any], dict[str, NDArray[Any]]]]:
+    """Models below `folder`, one after the other. Damaged files are set aside, so that the next run trains them again.
+
+    Raises InputError when a model is missing, and after the last one when any was damaged.
+    """
+    damaged = []
+    for name in names:
+        path = folder / f"{name}.safetensors"
+        try:
+            record, tensors = read_model(path)
+            if record["model"] != name:
+                raise DamagedModelError(f"{path}: holds another model, {record['model']}")
+            yield record, tensors
+        except DamagedModelError as error:
+            damaged.append(str(error))
+            path.replace(f"{path}.damaged")
+    if damaged:
+        raise InputError(f"{'; '.join(damaged)}; set aside as *.damaged: the same command again trains what is missing")
 
 
 def shown_widths(cells: Iterable[Cell]) -> set[str]:
@@ -53,8 +76,8 @@ def collect(toy: Mapping[str, Any], folder: Path, output: Path) -> None:
     shown = shown_widths(cells.values())
     records: dict[str, dict[str, Any]] = {}
     curves, feature_tables = [], []
-    for name, cell in sorted(cells.items()):
-        record, tensors = read_model(folder / f"{name}.safetensors")
+    for record, tensors in read_models(sorted(cells), folder):
+        name = record["model"]
         records[name] = record
         curves.append(pd.DataFrame({"model": name, "step": tensors["curve_step"], "loss": tensors["curve_loss"]}))
         if name in shown:
@@ -62,7 +85,7 @@ def collect(toy: Mapping[str, Any], folder: Path, output: Path) -> None:
                 pd.DataFrame(
                     {
                         "model": name,
-                        "feature": np.arange(1, cell.n + 1),
+                        "feature": np.arange(1, cells[name].n + 1),
                         "frequency": tensors["p"],
                         "norm": geometry.row_norms(tensors["W"]),
                         "bias": tensors["b"].astype(np.float64),

@@ -40,10 +40,12 @@ def frequencies(frequency_law: str, n: int, alpha: float | None, activation_dens
             weight = (n - i) / n
         case _:
             raise InputError(f"frequency law {frequency_law!r}: must be one of {', '.join(FREQUENCY_LAWS)}")
-    total = weight.sum()
+    with np.errstate(over="ignore"):
+        total = weight.sum()
     if not (math.isfinite(total) and total > 0):
         raise InputError(f"frequency law {frequency_law}, n = {n}, alpha = {alpha}: the frequencies have no finite sum")
-    p = activation_density * weight / total
+    with np.errstate(over="ignore"):
+        p = activation_density * weight / total
     top = int(np.argmax(p))
     if p[top] > 1:
         if p[top] > 1 + 1e-9:

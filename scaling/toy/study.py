@@ -6,6 +6,7 @@ import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,12 @@ import numpy as np
 from scaling.command import InputError
 from scaling.toy.features import frequencies
 from scaling.toy.recipe import Recipe
+
+
+@lru_cache(maxsize=16)
+def check_frequencies(frequency_law: str, n: int, alpha: float | None, activation_density: float) -> None:
+    """Raise InputError for frequencies that no features have, such as p_i > 1; once for all cells that share them."""
+    frequencies(frequency_law, n, alpha, activation_density)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +49,7 @@ class Cell:
             raise InputError(
                 f"alpha = {self.alpha}: the {self.frequency_law} law has no data exponent; leave alpha out"
             )
-        frequencies(self.frequency_law, self.n, self.alpha, self.activation_density)  # refuses p_i > 1 and the like
+        check_frequencies(self.frequency_law, self.n, self.alpha, self.activation_density)
 
     @property
     def p(self) -> np.ndarray:
@@ -79,9 +86,12 @@ def axis(value: Any, largest: float = math.nan) -> list[Any]:
     """
     if isinstance(value, Mapping):
         stop = largest if value["to"] == "largest" else value["to"]
-        return [float(point) for point in np.linspace(value["from"], stop, value["points"])]
+        with np.errstate(over="ignore", invalid="ignore"):  # points that are not finite are refused as such
+            return [float(point) for point in np.linspace(value["from"], stop, value["points"])]
     return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
 
+
+MOST_CELLS = 100_000  # of one grid, before any is made
 
 GRID_DEFAULTS = {
     "n": 1000,
@@ -96,7 +106,7 @@ GRID_DEFAULTS = {
 def grid_cells(grid: Mapping[str, Any]) -> list[Cell]:
     """The cells of one grid: the product of its axes, seeds innermost. Raises InputError for an empty axis."""
     grid = {**GRID_DEFAULTS, **grid}
-    cells = []
+    cells: list[Cell] = []
     for law in axis(grid["frequency_law"]):
         alphas = axis(grid["alpha"]) if law == "power_law" else [None]
         for alpha in alphas:
@@ -111,6 +121,8 @@ def grid_cells(grid: Mapping[str, Any]) -> list[Cell]:
             for name, points in axes.items():
                 if not points:
                     raise InputError(f"{name} is empty; give at least one value")
+            if len(cells) + math.prod(len(points) for points in axes.values()) > MOST_CELLS:
+                raise InputError(f"more than {MOST_CELLS} models in one grid; give fewer values")
             for point in itertools.product(*axes.values()):
                 values = dict(zip(axes, point, strict=True))
                 cells.append(Cell(training=grid["training"], frequency_law=law, n=grid["n"], alpha=alpha, **values))
@@ -163,6 +175,11 @@ def stacks(toy: Mapping[str, Any]) -> dict[str, list[Cell]]:
     return found
 
 
+def plain_number(value: float) -> str:
+    """A number in full, without an exponent: argparse takes -1e-05 for an option."""
+    return str(value) if isinstance(value, int) else np.format_float_positional(value, trim="0")
+
+
 def training_arguments(cells: Sequence[Cell], toy: Mapping[str, Any]) -> list[str]:
     """Arguments of `python -m scaling.toy.training` that train just these cells, which share training, law and n."""
     first = cells[0]
@@ -175,9 +192,9 @@ def training_arguments(cells: Sequence[Cell], toy: Mapping[str, Any]) -> list[st
     arguments = ["--training", first.training, "--frequency-law", first.frequency_law, "--n", str(first.n)]
     for name, points in axes.items():
         if points != [None]:
-            arguments += [f"--{name.replace('_', '-')}", *(f"{point!r}" for point in points)]
+            arguments += [f"--{name.replace('_', '-')}", *map(plain_number, points)]
     arguments += ["--samples", str(toy["held_out_samples"])]
     for key, value in toy["trainings"][first.training].items():
-        arguments += [f"--{key.replace('_', '-')}", f"{value!r}"]
+        arguments += [f"--{key.replace('_', '-')}", plain_number(value)]
     elsewhere = [name for name in product if name not in names]
     return arguments + (["--except", *elsewhere] if elsewhere else [])

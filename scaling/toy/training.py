@@ -19,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from scaling.command import InputError, run, whole_file
+from scaling import arrays
+from scaling.command import InputError, run
 from scaling.toy.evaluation import held_out_loss, measures
 from scaling.toy.features import FREQUENCY_LAWS
 from scaling.toy.numba_engine import NumbaEngine
@@ -89,14 +89,13 @@ def save(
         "seconds": seconds,
     }
     tensors = {
-        "W": np.ascontiguousarray(W),
+        "W": W,
         "b": np.ascontiguousarray(b),
         "p": cell.p,
         "curve_step": ends,
         "curve_loss": np.add.reduceat(losses, ends - lengths) / lengths,
     }
-    with whole_file(path) as temporary:
-        save_file(tensors, temporary, {"record": json.dumps(record), "recipe": json.dumps(dataclasses.asdict(recipe))})
+    arrays.write(path, tensors, {"record": json.dumps(record), "recipe": json.dumps(dataclasses.asdict(recipe))})
     log.info("%s: loss %.5g +- %.2g (held out), written to %s", cell.name, held_out.loss, held_out.loss_stderr, path)
 
 
@@ -197,8 +196,8 @@ def make_folders(cells: Iterable[Cell], folder: Path) -> None:
             raise InputError(f"{place}: cannot be written to; choose another --folder")
 
 
-def main() -> None:
-    """Command line: the product of the values given, one file a model."""
+def arguments_parser() -> argparse.ArgumentParser:
+    """The command line: values of each axis, and the recipe's settings."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="models are written below this folder")
     parser.add_argument(
@@ -222,10 +221,11 @@ def main() -> None:
     for field in dataclasses.fields(Recipe):
         kind = int if isinstance(field.default, int) else float
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default, help="of the recipe")
-    arguments = parser.parse_args()
-    recipe = Recipe(**{field.name: getattr(arguments, field.name) for field in dataclasses.fields(Recipe)})
-    if arguments.samples < 2:
-        raise InputError(f"samples = {arguments.samples}: a standard error needs at least 2")
+    return parser
+
+
+def asked_cells(arguments: argparse.Namespace) -> list[Cell]:
+    """The product of the values given, less the models that are left out. Raises InputError."""
     cells = [
         Cell(
             training=arguments.training,
@@ -235,7 +235,16 @@ def main() -> None:
         )
         for point in itertools.product(*(getattr(arguments, name) for name in AXES))
     ]
-    cells = [cell for cell in cells if cell.name not in arguments.elsewhere]
+    return [cell for cell in cells if cell.name not in arguments.elsewhere]
+
+
+def main() -> None:
+    """Train what the command line asks for, one file a model."""
+    arguments = arguments_parser().parse_args()
+    recipe = Recipe(**{field.name: getattr(arguments, field.name) for field in dataclasses.fields(Recipe)})
+    if arguments.samples < 2:
+        raise InputError(f"samples = {arguments.samples}: a standard error needs at least 2")
+    cells = asked_cells(arguments)
     make_folders(cells, arguments.folder)
     # Numba calls SciPy's BLAS: loaded now, so that the limit reaches it.
     importlib.import_module("scipy.linalg.cython_blas")

@@ -2,6 +2,7 @@
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import platform
 import re
@@ -15,6 +16,9 @@ import yaml
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(workflow.basedir))
+logging.raiseExceptions = (
+    False  # a log that cannot be written, on a full disk, is no reason for a traceback
+)
 # Jobs use the interpreter and the package of this workflow, activated or not, installed or not.
 os.environ.update(
     PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
@@ -37,7 +41,7 @@ def checked_config(config):
     }
     sections = {name: {"type": "object", "default": {}} for name in schemas}
     try:
-        check(config, {"additionalProperties": False, "properties": sections})
+        check(config, {"type": "object", "additionalProperties": False, "properties": sections})
         config = {name: config.get(name, {}) for name in schemas}
         for name, schema in schemas.items():
             check(config[name], schema, f"config: {name}")
@@ -51,6 +55,13 @@ def checked_config(config):
         return config
     except InputError as error:
         raise WorkflowError(str(error)) from None
+
+
+def check_writable():
+    """An error in one line where Snakemake could not keep its notes, before it tries."""
+    place = Path(".snakemake" if os.path.exists(".snakemake") else ".").resolve()
+    if not os.access(place, os.W_OK):
+        raise WorkflowError(f"{place}: cannot be written to; use another folder by --directory")
 
 
 def hold_lock():
@@ -87,8 +98,13 @@ def get_training_arguments(wildcards):
 
 
 def file_name(name):
-    """A name of the config as part of a path."""
-    return name.replace(os.sep, "--")
+    """A name of the config as part of a path; an error where no folder could hold it."""
+    part = name.replace(os.sep, "--")
+    if part in (".", "..") or len(part.encode()) > 200:
+        raise WorkflowError(
+            f"config: llm: {name[:60]!r} cannot be part of a path; choose another name"
+        )
+    return part
 
 
 def named_once(names, key):
@@ -103,7 +119,7 @@ def named_once(names, key):
 def command_options(entry, *names):
     """Settings of an item of the config as options of a command, those that it has."""
     return " ".join(
-        f"--{name.replace('_', '-')} {shlex.quote(str(entry[name]))}"
+        f"--{name.replace('_', '-')}={shlex.quote(str(entry[name]))}"
         for name in names
         if name in entry
     )

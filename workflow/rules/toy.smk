@@ -37,6 +37,7 @@ if config["toy"]["engine"] == "numba":
                 "toy/recipe",
                 "toy/study",
                 "toy/workspace",
+                "arrays",
                 "geometry",
                 "theory",
             ),
@@ -71,6 +72,7 @@ else:
                     "toy/torch_engine",
                     "toy/recipe",
                     "toy/study",
+                    "arrays",
                     "geometry",
                     "theory",
                 ),
@@ -95,7 +97,7 @@ rule collect_models:
         mem_mb=2000,
     params:
         study=json.dumps(config["toy"]),
-        source=source_fingerprint("toy/collect", "toy/study", "geometry", "tables"),
+        source=source_fingerprint("toy/collect", "toy/study", "arrays", "geometry", "tables"),
     message:
         "Gathering the trained models into tables (log: {log})"
     shell:
