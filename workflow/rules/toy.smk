@@ -34,6 +34,7 @@ if config["toy"]["engine"] == "numba":
                 "toy/features",
                 "toy/gram_step",
                 "toy/numba_engine",
+                "toy/outputs",
                 "toy/recipe",
                 "toy/study",
                 "toy/workspace",
