@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A real Slurm on this one machine, as root on Debian: the smoke study through profiles/slurm, its toy tables bit for
-# bit against a local run, and what is said of a job killed, one over its memory and one over its time.
+# bit against a local run, and what is said of a job killed, one over its memory and one over its time. It takes about five minutes.
 #
 #     benchmarks/slurm.sh [folder]
 #
@@ -151,7 +151,7 @@ for table in ("toy_models", "toy_curves", "toy_features"):
 sys.exit(differ)
 END
 
-# Three jobs that fail: killed from outside, over the memory asked for, over the time asked for.
+# Three jobs that fail: cancelled, over the memory asked for, over the time asked for.
 mkdir -p "$folder/failing"
 cat > "$folder/failing/Snakefile" << 'END'
 rule all:
@@ -163,7 +163,7 @@ rule all:
 rule killed:
     output: "killed"
     resources: mem_mb=500, runtime=5
-    shell: "echo $$ > pid; sleep 120; touch {output}"
+    shell: "scancel $SLURM_JOB_ID; sleep 120; touch {output}"
 
 rule memory:
     output: "memory"
@@ -175,11 +175,11 @@ rule time:
     resources: mem_mb=500, runtime=1
     shell: "sleep 300; touch {output}"
 END
-(
-    for _ in $(seq 100); do [ -s "$folder/failing/pid" ] && break || sleep 1; done
-    kill -9 "$(cat "$folder/failing/pid")"
-) &
 cd "$folder/failing"
 ! snakemake --profile "$repository/profiles/slurm" --slurm-init-seconds-before-status-checks 3 > "$folder/failing.log" 2>&1
-grep -E "SLURM-job .* failed" "$folder/failing.log"
-sacct --allocations --format=JobID,JobName%12,Comment%16,State,ExitCode,Elapsed,ReqMem | tail -3
+grep -oE "SLURM-job .* failed, SLURM status is: '[A-Z_]+'" "$folder/failing.log"
+for rule in killed memory time; do
+    echo "log of the job $rule:"
+    grep -hoE "CANCELLED AT [^*]*|exceeded memory limit.*" .snakemake/slurm_logs/rule_$rule/*.log | sort --unique
+done
+sacct --allocations --format=JobID,State,ExitCode,Elapsed,ReqMem | tail -3

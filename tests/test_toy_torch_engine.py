@@ -23,7 +23,9 @@ CPU = torch.device("cpu")
 START = torch.tensor([0])  # the step
 
 
-def stack(n: int, widths: list[int], gamma: list[float], recipe: Recipe, first_seed: int = 1, **more: Any) -> TorchStack:
+def stack(
+    n: int, widths: list[int], gamma: list[float], recipe: Recipe, first_seed: int = 1, **more: Any
+) -> TorchStack:
     """Models with different widths, decays, exponents and learning rates, from one seed."""
     rng = np.random.default_rng(0)
     W, b = zip(*(initial_state(n, m, rng) for m in widths), strict=True)
@@ -209,7 +211,13 @@ def test_rare_features_keep_their_rate() -> None:
 
 def test_uniform_numbers_are_those_of_splitmix64() -> None:
     """Its reference outputs for the seed 1234567, of which the upper 53 bits stand in each number."""
-    expected = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431, 16408922859458223821]
+    expected = [
+        6457827717110365317,
+        3203168211198807973,
+        9817491932198370423,
+        4593380528125082431,
+        16408922859458223821,
+    ]
     found = uniform(torch.tensor([1234567]), torch.arange(1, 6))
     assert (found * 2**53).long().tolist() == [bits >> 11 for bits in expected]
 

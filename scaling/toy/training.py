@@ -225,7 +225,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, nargs="+", default=[0], help="seeds")
     parser.add_argument("--samples", type=int, default=HELD_OUT_SAMPLES, help="held-out samples")
     parser.add_argument(
-        "--stack-memory", type=float, help="GiB for a stack of the torch engine; without it 0.8 of the GPU's free memory"
+        "--stack-memory",
+        type=float,
+        help="GiB for a stack of the torch engine; without it 0.8 of the GPU's free memory",
     )
     parser.add_argument(
         "--cuda-graph", action=argparse.BooleanOptionalAction, default=True, help="replay each step as one CUDA graph"
