@@ -10,6 +10,7 @@ import numpy as np
 
 
 MARGIN = 1 + 1e-4  # of the bound, for rounding
+SILENT, ON = -1, -2  # in place of an output's place among the live ones
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
@@ -25,8 +26,8 @@ def norm(W, i):
 def sort_outputs(work, W, b, u, groups):
     """Sort the outputs into live ones, whose sign depends on the sample, those that are on in all, and silent ones.
 
-    Fills work.live, work.on, work.live_place (where a feature stands in live, else -1) and the rows of W and b of the
-    live ones; returns how many are live and how many on.
+    Fills work.live, work.on, work.place_live (where a feature stands in live, else SILENT or ON), work.place_live_U (the same for
+    the rows of U) and the rows of W and b of the live ones; returns how many are live and how many on.
     """
     longest = np.float32(0)
     for r in range(u):
@@ -36,19 +37,20 @@ def sort_outputs(work, W, b, u, groups):
         longest = max(longest, norm(work.h, g))
     live, on = 0, 0
     for j in range(W.shape[0]):
-        work.live_place[j] = -1
+        work.place_live[j] = SILENT
         most = MARGIN * longest * norm(W, j)
         if b[j] > 0 and b[j] >= most:
             work.on[on] = j
+            work.place_live[j] = ON
             on += 1
         elif b[j] + most > 0:
             work.live[live] = j
-            work.live_place[j] = live
+            work.place_live[j] = live
             work.W_L[live] = W[j]
             work.b_L[live] = b[j]
             live += 1
     for r in range(u):
-        work.place_live[r] = work.live_place[work.active[r]]
+        work.place_live_U[r] = work.place_live[work.active[r]]
     return live, on
 
 
@@ -71,17 +73,16 @@ def outputs_on(W, b, work, u, groups, on):
 
     X[:] = 0
     q[:] = 0
-    work.live_place[work.on[:on]] = -2  # marks them
     for r in range(u):
         v, square = np.float32(0), np.float32(0)
         for t in range(work.alone_start[r], work.alone_start[r + 1]):
             v += work.alone_value[t]
             square += work.alone_value[t] ** 2
-        marked = work.live_place[work.active[r]] == -2
+        is_on = work.place_live_U[r] == ON
         X[r] = v
         for c in range(m):
             q[r, c] = square * W_U[r, c]
-            dW_U[r, c] -= square * W_U[r, c] if marked else np.float32(0)
+            dW_U[r, c] -= square * W_U[r, c] if is_on else np.float32(0)
     S, c_on, own = work.S, work.c_on, work.own
     for g in range(groups):
         start, stop = work.group_start[g], work.group_start[g + 1]
@@ -91,7 +92,7 @@ def outputs_on(W, b, work, u, groups, on):
             X[r] += v
             for c in range(m):
                 q[r, c] += v * work.h[g, c]
-            if work.live_place[work.active[r]] == -2:
+            if work.place_live_U[r] == ON:
                 for c in range(m):
                     own[c] += v * W_U[r, c]
         for t in range(start, stop):
@@ -125,7 +126,7 @@ def outputs_on(W, b, work, u, groups, on):
         j = work.active[r]
         for c in range(m):
             dW_U[r, c] += X[r] * c_on[c] + q_M[r, c]
-        if work.live_place[j] == -2:
+        if work.place_live_U[r] == ON:
             q_W = np.float32(0)
             for c in range(m):
                 q_W += q[r, c] * W_U[r, c]

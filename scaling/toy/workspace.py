@@ -37,8 +37,8 @@ class Workspace(NamedTuple):
     words: NDArray[np.uint64]  # (COLUMNS / 8,) the same memory
     fired: NDArray[np.int32]  # (2 COLUMNS,) their indices
     live: NDArray[np.int32]  # (n,) outputs whose sign depends on the sample
-    live_place: NDArray[np.int32]  # (n,) where a feature stands in live, else negative
-    place_live: NDArray[np.int32]  # (n,) the same for the rows of U
+    place_live: NDArray[np.int32]  # (n,) where a feature stands in live, else negative
+    place_live_U: NDArray[np.int32]  # (n,) the same for the rows of U
     W_L: NDArray[np.float32]  # (n, m) their rows
     b_L: NDArray[np.float32]  # (n,)
     dW_L: NDArray[np.float32]  # (n, m)
@@ -87,8 +87,8 @@ def workspace(n: int, m: int, batch_size: int, length: int) -> Workspace:
         words=flags.view(np.uint64),
         fired=np.zeros(2 * COLUMNS, integer),
         live=np.zeros(n, integer),
-        live_place=np.zeros(n, integer),
         place_live=np.zeros(n, integer),
+        place_live_U=np.zeros(n, integer),
         W_L=np.zeros((n, m), real),
         b_L=np.zeros(n, real),
         dW_L=np.zeros((n, m), real),

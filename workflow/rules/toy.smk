@@ -37,6 +37,7 @@ if config["toy"]["engine"] == "numba":
                 "toy/numba_engine",
                 "toy/outputs",
                 "toy/recipe",
+                "toy/rows",
                 "toy/study",
                 "toy/workspace",
                 "geometry",
