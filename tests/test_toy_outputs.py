@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_oracle import TOLERANCE, autograd, batch_of, errors
@@ -33,7 +34,9 @@ def test_a_model_in_the_weak_regime(n: int, m: int, kept: int, E: float, backwar
     batch = draw_batch(rng, frequencies("linear", n, None, min(E, n / 3)), 50)
     model, x = engine(W, b, 50), dense(batch, n)
     found = model.gradients(batch, backward)
-    assert max(errors(found, autograd(W, b, x))) < TOLERANCE
+    expected = autograd(W, b, x)
+    unavoidable = max(errors(autograd(W, b, x, torch.float32), expected))  # where z and x almost cancel
+    assert max(errors(found, expected)) < max(TOLERANCE, 4 * unavoidable)
 
     z = x.astype(np.float64) @ W @ W.T + b
     place = model.work.place_live

@@ -65,22 +65,24 @@ def dense_alone(db, R, b, own, G, r, values, start, stop):
     They are taken by fours, filled up by samples of value 0, which are as empty ones. Adds sum_s d_s to db and
     sum_s x_s d_s to row r of R; returns the change of the squared error and how many outputs fired in each four.
     """
-    loss, hits = np.float32(0), np.float32(0)
-    four = np.zeros(4, np.float32)
+    zero = np.float32(0)
+    loss, hits = zero, zero
+    if 0 <= own < G.shape[1]:  # d = z - x is summed as such, since z and x may almost cancel
+        g = G[r, own]
+        x_d, d_sum, loss = sums_alone(values, start, stop, b[own], g, np.float32(1))
+        R[r, own] += x_d
+        db[own] += d_sum
+        G[r, own] = np.float32(-1e30)  # silent below
     for t in range(start, stop, 4):
-        for c in range(4):
-            four[c] = values[t + c] if t + c < stop else np.float32(0)
-        error, found = rectify_four(R, db, b, G, r, four[0], four[1], four[2], four[3])
+        v0 = values[t]
+        v1 = values[t + 1] if t + 1 < stop else zero
+        v2 = values[t + 2] if t + 2 < stop else zero
+        v3 = values[t + 3] if t + 3 < stop else zero
+        error, found = rectify_four(R, db, b, G, r, v0, v1, v2, v3)
         loss += error
         hits += found
     if 0 <= own < G.shape[1]:
-        for t in range(start, stop):
-            v = values[t]
-            z = b[own] + v * G[r, own]
-            if z > 0:
-                R[r, own] -= v * v
-                db[own] -= v
-                loss -= 2 * z * v
+        G[r, own] = g
     return loss, hits
 
 
@@ -95,8 +97,9 @@ def dense_group(z, db, R, b, first, G, place, rows, values, start, stop):
     for t in range(start, stop):
         j = place[rows[t]] - first
         if 0 <= j < G.shape[1] and z[j] > 0:
-            error -= 2 * z[j] * values[t]
-            z[j] -= values[t]
+            d = z[j] - values[t]
+            error += d * d - values[t] * values[t] - z[j] * z[j]
+            z[j] = d
             db[j] -= values[t]
     for t in range(start, stop):
         add_outer(R, rows[t], z, values[t])

@@ -26,8 +26,8 @@ def norm(W, i):
 def sort_outputs(work, W, b, u, groups):
     """Sort the outputs into live ones, whose sign depends on the sample, those that are on in all, and silent ones.
 
-    Fills work.live, work.on, work.place_live (where a feature stands in live, else SILENT or ON), work.place_live_U (the same for
-    the rows of U) and the rows of W and b of the live ones; returns how many are live and how many on.
+    Fills work.live, work.on, work.place_live (where a feature stands in live, else SILENT or ON), work.place_live_U
+    (the same for the rows of U) and the rows of W and b of the live ones; returns how many are live and how many on.
     """
     longest = np.float32(0)
     for r in range(u):
