@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# A real Slurm on this one machine, as root on Debian: the smoke study through profiles/slurm, its toy tables bit for
-# bit against a local run, and what is said of a job killed, one over its memory and one over its time. It takes about five minutes.
+# A real Slurm on this one machine, as root on Debian, in about five minutes: the smoke study through profiles/slurm,
+# its toy tables bit for bit against a local run, and what is said of a job cancelled, over its memory, over its time.
 #
 #     benchmarks/slurm.sh [folder]
 #
-# Installs slurm-wlm, slurmdbd, munge and mariadb-server, starts them on the loopback with their state in the folder,
-# and ends them. /etc/slurm/slurm.conf must not exist yet: steps of a job read their settings from there alone.
+# Installs slurm-wlm and munge, starts them with their state in the folder, and ends them. /etc/slurm/slurm.conf must
+# not exist yet: the steps of a job read their settings from there alone.
 set -euo pipefail
 
 repository=$(cd "$(dirname "$0")/.." && pwd)
@@ -16,17 +16,17 @@ if [ -e /etc/slurm/slurm.conf ]; then
 fi
 folder=$(realpath "${1:-$(mktemp -d)}")
 state=$folder/slurm
-mkdir -p "$state/ctld" "$state/d" "$state/mysql"
+mkdir -p "$state/ctld" "$state/d"
 echo "in $folder"
 
 stop() {
-    for daemon in slurmd slurmctld slurmdbd munged mariadbd; do
+    for daemon in slurmd slurmctld munged; do
         if [ -s "$state/$daemon.pid" ]; then
-            kill "$(cat "$state/$daemon.pid")" 2> /dev/null || true
-            timeout 20 tail --pid="$(cat "$state/$daemon.pid")" -f /dev/null || true
+            pid=$(cat "$state/$daemon.pid")
+            kill "$pid" && timeout 20 tail --pid="$pid" -f /dev/null || true
         fi
     done
-    rm -f /etc/slurm/slurm.conf /etc/slurm/slurmdbd.conf
+    rm -f /etc/slurm/slurm.conf
 }
 trap stop EXIT
 
@@ -40,12 +40,17 @@ wait_for() {
     exit 1
 }
 
+# The jobs that Slurm still remembers.
+ended() {
+    squeue --states=all --sort=i --format="%.6i %.12T %.10M %.8m %k"
+}
+
 # Packages: their services are not to be started.
 policy=/usr/sbin/policy-rc.d
 [ -e $policy ] || { printf '#!/bin/sh\nexit 101\n' > $policy && chmod +x $policy && own_policy=1; }
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
-apt-get install -y -qq --no-install-recommends slurm-wlm slurmdbd munge mariadb-server > "$folder/apt.log" 2>&1
+apt-get install -y -qq --no-install-recommends slurm-wlm munge > "$folder/apt.log" 2>&1
 [ -z "${own_policy:-}" ] || rm $policy
 pip install --quiet --constraint "$repository/constraints.txt" --editable "$repository[slurm]"
 
@@ -58,30 +63,7 @@ su munge -s /bin/sh -c "munged --key-file=$state/munge/key --socket=$state/munge
     --log-file=$state/munge/log --seed-file=$state/munge/seed"
 cp "$state/munge/pid" "$state/munged.pid"
 
-# Accounting, which keeps the reason why a job ended: MariaDB on a socket, and slurmdbd.
-chown mysql: "$state/mysql"
-mariadb-install-db --no-defaults --user=mysql --datadir="$state/mysql" --auth-root-authentication-method=normal \
-    > "$folder/mysql.log" 2>&1
-mariadbd --no-defaults --user=mysql --datadir="$state/mysql" --socket="$state/mysql/socket" --skip-networking \
-    --pid-file="$state/mysql/pid" >> "$folder/mysql.log" 2>&1 &
-echo $! > "$state/mariadbd.pid"
-wait_for test -S "$state/mysql/socket"
-mariadb --no-defaults --socket="$state/mysql/socket" --user=root --execute="create database slurm_acct_db"
-
 name=$(hostname)
-install -m 600 /dev/stdin /etc/slurm/slurmdbd.conf << END
-DbdHost=localhost
-DbdPort=16819
-AuthType=auth/munge
-AuthInfo=socket=$state/munge/socket
-SlurmUser=root
-StorageType=accounting_storage/mysql
-StorageHost=localhost
-StorageUser=root
-StorageLoc=slurm_acct_db
-PidFile=$state/slurmdbd.pid
-LogFile=$state/slurmdbd.log
-END
 cat > /etc/slurm/slurm.conf << END
 ClusterName=one
 SlurmctldHost=$name(127.0.0.1)
@@ -108,20 +90,10 @@ OverTimeLimit=0
 KillWait=5
 ReturnToService=2
 MpiDefault=none
-AccountingStorageType=accounting_storage/slurmdbd
-AccountingStorageHost=localhost
-AccountingStoragePort=16819
-AccountingStoragePass=$state/munge/socket
+AccountingStorageType=accounting_storage/none
 NodeName=$name NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$(free -m | awk '/^Mem/ {print int(0.8 * $2)}')
 PartitionName=all Nodes=ALL Default=YES
 END
-# slurmdbd finds the database by the environment of the MySQL client library.
-export MYSQL_UNIX_PORT=$state/mysql/socket
-slurmdbd
-wait_for sacctmgr --immediate show cluster
-sacctmgr --immediate --quiet add cluster one || true
-sacctmgr --immediate --quiet add account study || true
-sacctmgr --immediate --quiet add user "$(id -un)" account=study || true
 slurmctld
 slurmd
 wait_for srun --time=1 --mem=100 true
@@ -131,9 +103,10 @@ sinfo
 cd "$repository"
 configs="config.yaml tests/smoke.yaml"
 snakemake --cores all toy --configfile $configs --directory "$folder/local" > "$folder/local.log" 2>&1
-time snakemake --profile profiles/slurm --slurm-init-seconds-before-status-checks 3 --latency-wait 5 toy \
+options="--slurm-no-account --slurm-init-seconds-before-status-checks 3"
+time snakemake --profile profiles/slurm $options --group-components models=2 --latency-wait 5 toy \
     --configfile $configs --directory "$folder/cluster" > "$folder/cluster.log" 2>&1
-sacct --allocations --format=JobID,JobName%12,State,Elapsed,ReqMem
+ended
 python - "$folder" << 'END'
 import sys
 from pathlib import Path
@@ -176,10 +149,10 @@ rule time:
     shell: "sleep 300; touch {output}"
 END
 cd "$folder/failing"
-! snakemake --profile "$repository/profiles/slurm" --slurm-init-seconds-before-status-checks 3 > "$folder/failing.log" 2>&1
+! snakemake --profile "$repository/profiles/slurm" $options > "$folder/failing.log" 2>&1
 grep -oE "SLURM-job .* failed, SLURM status is: '[A-Z_]+'" "$folder/failing.log"
 for rule in killed memory time; do
     echo "log of the job $rule:"
     grep -hoE "CANCELLED AT [^*]*|exceeded memory limit.*" .snakemake/slurm_logs/rule_$rule/*.log | sort --unique
 done
-sacct --allocations --format=JobID,State,ExitCode,Elapsed,ReqMem | tail -3
+ended | tail -3
