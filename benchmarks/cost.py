@@ -82,7 +82,7 @@ class CostModel:
 
 def predict(toy: dict[str, Any], sample: int, limit: float) -> tuple[CostModel, dict[str, list[float]]]:
     """The model, fitted to about `sample` cells of each experiment, and the predicted seconds of each cell by part."""
-    study = experiments(toy)
+    study = {experiment: cells for experiment, cells in experiments(toy).items() if cells}
     recipes = {name: Recipe(**settings) for name, settings in toy["trainings"].items()}
     rng = np.random.default_rng(0)
     timed: dict[Cell, None] = {}
@@ -105,7 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", nargs="+", help="config files, in the order of --configfile")
     parser.add_argument("--sample", type=int, default=20, help="models timed of each experiment")
-    parser.add_argument("--limit", type=float, default=20, help="CPU seconds a timed model at most")
+    parser.add_argument("--limit", type=float, default=60, help="CPU seconds a timed model at most")
     parser.add_argument("--cores", type=int, default=2, help="jobs side by side")
     arguments = parser.parse_args()
     with threadpool_limits(1):
