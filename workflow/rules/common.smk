@@ -29,6 +29,7 @@ from scaling.command import InputError
 from scaling.config import check, with_defaults
 from scaling.llm.family import members as family_members
 from scaling.llm.family import recipe_of
+from scaling.toy.recipe import Recipe
 from scaling.toy.study import distinct_cells, stacks, training_arguments
 from scaling.toy.summary import trained
 
@@ -95,6 +96,19 @@ def get_training_arguments(wildcards):
     if wildcards.model not in TOY_CELLS:
         raise WorkflowError(f"no experiment of the config asks for the model {wildcards.model}")
     return shlex.join(training_arguments([TOY_CELLS[wildcards.model]], config["toy"]))
+
+
+def get_training_minutes(wildcards):
+    """Minutes that a training may take on a slow core: some ten times what it takes on a fast one."""
+    cell = TOY_CELLS[wildcards.model]
+    recipe = Recipe(**config["toy"]["trainings"][cell.training])
+    return 10 + int(recipe.steps * recipe.batch_size * cell.n * cell.m / 3e11)
+
+
+def get_training_memory(wildcards):
+    """MB that a training may take: libraries, sixteen arrays like W and held-out samples."""
+    cell = TOY_CELLS[wildcards.model]
+    return 600 + int(64e-6 * cell.n * cell.m + 0.03 * cell.n)
 
 
 def file_name(name):

@@ -1,5 +1,5 @@
 # Toy models: train each cell once, then gather their records. The engine of the config says how: numba trains one
-# model a job on one thread, torch the models of a grid at one law, exponent and density as one stack.
+# model a job on one thread, torch all models of one law, n, m and density as one stack.
 
 TOY_CELLS = distinct_cells(config["toy"])
 TOY_TABLES = ["toy_models", "toy_curves", "toy_features"]
@@ -25,7 +25,8 @@ if config["toy"]["engine"] == "numba":
             "../envs/scaling.yaml"
         threads: 1
         resources:
-            mem_mb=1000,
+            mem_mb=get_training_memory,
+            runtime=get_training_minutes,
         params:
             arguments=get_training_arguments,
             source=source_fingerprint(
@@ -34,7 +35,9 @@ if config["toy"]["engine"] == "numba":
                 "toy/features",
                 "toy/gram_step",
                 "toy/numba_engine",
+                "toy/outputs",
                 "toy/recipe",
+                "toy/rows",
                 "toy/study",
                 "toy/workspace",
                 "arrays",
@@ -63,6 +66,7 @@ else:
             resources:
                 gpu=1,
                 mem_mb=8000,
+                runtime=120,
             params:
                 arguments=shlex.join(training_arguments(cells, config["toy"])),
                 source=source_fingerprint(
@@ -95,6 +99,7 @@ rule collect_models:
     threads: 1
     resources:
         mem_mb=2000,
+        runtime=30,
     params:
         study=json.dumps(config["toy"]),
         source=source_fingerprint("toy/collect", "toy/study", "arrays", "geometry", "tables"),
