@@ -113,6 +113,28 @@ def exponents(recorded: Path) -> str:
     return "\n".join(markdown_table(head, rows))
 
 
+def family(recorded: Path) -> str:
+    """The language models trained here, means over seeds: loss, overlaps in units of 1/m, represented tokens."""
+    frame = tables.read("llm_family", recorded / "llm_family.csv")
+    study = frame[frame["learning_rate_factor"] == 1]
+    rows = []
+    for (gamma, m), part in study.groupby(["gamma", "m"]):
+        mean = part[["loss", "loss_stderr", "phi_half", "mean_sq_overlap", "centred_mean_sq_overlap"]].mean()
+        rows.append(
+            [
+                f"{gamma:.3g}".replace("-", "−"),
+                str(m),
+                number(mean["loss"], mean["loss_stderr"]),
+                f"{mean['phi_half']:.2f}",
+                f"{m * mean['mean_sq_overlap']:.1f}/m",
+                f"{m * mean['centred_mean_sq_overlap']:.1f}/m",
+                str(len(part)),
+            ]
+        )
+    head = ["γ", "m", "held-out loss, nats a token", "φ_1/2", "mean squared overlap", "mean row removed", "seeds"]
+    return "\n".join(markdown_table(head, rows))
+
+
 def read_run(recorded: Path) -> dict[str, Any]:
     """`run.yaml` of a recorded run; raises InputError when it is not there or says too little."""
     path = recorded / "run.yaml"
@@ -129,10 +151,11 @@ def run(recorded: Path) -> str:
     content = read_run(recorded)
     versions = ", ".join(f"{name} {version}" for name, version in content["versions"].items())
     models = tables.read("toy_models", recorded / "toy_models.csv").drop_duplicates("model")
+    members = tables.read("llm_family", recorded / "llm_family.csv")
     return (
         f"Recorded on {content['date']} ({versions}): {len(models)} toy models, trained in "
-        f"{models['seconds'].sum() / 60:.0f} minutes of one core. Its config and tables stand in "
-        f"[resources/recorded](resources/recorded)."
+        f"{models['seconds'].sum() / 60:.0f} minutes of one core, and {len(members)} language models, in "
+        f"{members['seconds'].sum() / 60:.0f}. Its config and tables stand in [resources/recorded](resources/recorded)."
     )
 
 
@@ -194,6 +217,7 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "exponents": exponents,
     "claims": claims,
     "all_claims": all_claims,
+    "family": family,
     "run": run,
     "tables": table_index,
     "dictionary": dictionary,

@@ -10,6 +10,7 @@ import pandas as pd
 from scaling.claims.study import records
 from scaling.claims.verdict import Claim
 from scaling.fits import inputs
+from scaling.fits.llm import TOGETHER
 
 
 PUBLISHED_DATA = "published data"
@@ -91,6 +92,8 @@ def losses(fits: pd.DataFrame) -> Iterator[Claim]:
         note += f"{row.pvalue_exponent_one:.2f}"
         if len(without):
             note += f"; without one family {without.min():.2f} to {without.max():.2f}"
+        if source == TOGETHER:
+            note = f"one C for all, though small models may have another; {note}"
         if row.status != inputs.CONVERGED:
             note = f"{row.status}: {row.note}"
         yield Claim(**common, ours=row.exponent, ours_err=by_model, n=row.n_points, source=name, note=note)

@@ -238,6 +238,8 @@ rule hold_claims:
             "claims/language_models",
             "claims/family",
             "fits/curve",
+            "fits/llm",
+            "fits/group",
             "fits/published",
             "fits/inputs",
             "geometry",
@@ -281,7 +283,7 @@ for figure, (number, shows, options) in FIT_FIGURES.items():
                 part for option, path in options.items() for part in (f"--{option}", path)
             ),
             source=source_fingerprint(
-                "figures/fits", "figures/style", "fits/llm", "fits/published", "tables"
+                "figures/fits", "figures/llm", "figures/style", "fits/llm", "fits/published", "tables"
             ),
         message:
             f"Drawing {figure} (log: {{log}})"
