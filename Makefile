@@ -1,10 +1,12 @@
 # make: the environment, then the default study. make test: the environment, then every check.
 PYTHON ?= python3
+# Config files of the run that `make record` keeps.
+CONFIG ?= config.yaml
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: all environment test test-slow benchmark faults report clean
+.PHONY: all environment test test-slow benchmark faults record report clean
 
 all: environment
 	snakemake --cores all
@@ -36,6 +38,13 @@ faults: environment
 
 benchmark: environment
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m benchmarks.toy_step
+
+# After a run: its small tables and pictures, the rule graph, and what README and docs say of them.
+record: environment
+	python -m scaling.readme record --config $(CONFIG) --figures $(wildcard results/figures/*.png) \
+	    --tables $(filter-out %/toy_curves.csv %/toy_features.csv,$(wildcard results/tables/*.csv))
+	snakemake --rulegraph mermaid-js > resources/recorded/rules.mmd
+	snakemake --cores 1 readme
 
 report: environment
 	snakemake --report results/report.html

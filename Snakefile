@@ -33,7 +33,9 @@ onsuccess:
 
 include: "workflow/rules/toy.smk"
 include: "workflow/rules/fits.smk"
+include: "workflow/rules/family.smk"
 include: "workflow/rules/llm.smk"
+include: "workflow/rules/losses.smk"
 include: "workflow/rules/figures.smk"
 
 

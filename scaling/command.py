@@ -1,9 +1,10 @@
-"""What every command of the package shares: one clear error line, log lines with the time, files that are whole."""
+"""What every command shares: one clear error line, log lines with the time, files that are whole, memory used."""
 
 import fcntl
 import glob
 import logging
 import os
+import resource
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -63,6 +64,16 @@ def whole_file(path: Path | str) -> Iterator[Path]:
     finally:
         os.close(handle)
         temporary.unlink(missing_ok=True)
+
+
+def peak_memory() -> int:
+    """Largest resident memory of this process so far, in bytes."""
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux; ru_maxrss would count the parent's memory at the fork as ours
+        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(peak.split()[1]) * 1024
+    peak_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak_rss if sys.platform == "darwin" else peak_rss * 1024
 
 
 def remove_leftovers(path: Path) -> None:

@@ -85,7 +85,7 @@ def welch_bound(nu: int, m: int) -> float:
     return max(nu - m, 0) / (m * (nu - 1)) if nu > 1 else 0.0
 
 
-def random_sq_overlap_mean(m: int) -> float:
+def random_sq_overlap_mean(m: float) -> float:
     """Mean squared overlap of independent random unit rows: 1/m."""
     return 1 / m
 

@@ -43,10 +43,19 @@ def schema(name: str) -> pa.DataFrameSchema:
     return pa.DataFrameSchema(columns, strict=True, ordered=True, unique=dictionary()[name].get("unique"))
 
 
+def is_of(values: Any, type_name: str) -> bool:
+    """Whether every value can be read as this type of the dictionary."""
+    try:
+        values.astype(TYPES[type_name])
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True
+
+
 def validate(name: str, frame: pd.DataFrame, where: str) -> pd.DataFrame:
     """Return `frame` with the dictionary's types and column order.
 
-    Raises InputError naming the table, the column, the row and what is allowed when anything differs.
+    Raises InputError naming the table, the column, the line and what is allowed when anything differs.
     """
     columns = dictionary()[name]["columns"]
     for word, names in {
@@ -60,19 +69,29 @@ def validate(name: str, frame: pd.DataFrame, where: str) -> pd.DataFrame:
             )
     frame = frame[list(columns)].copy()
     for column, entry in columns.items():
-        try:
-            frame[column] = frame[column].astype(TYPES[entry["type"]])
-        except (TypeError, ValueError, OverflowError) as error:
-            raise InputError(f"{where}: column {column} of table {name} must be {entry['type']}: {error}") from None
+        if not is_of(frame[column], entry["type"]):
+            k = next(k for k in range(len(frame)) if not is_of(frame[column].iloc[[k]], entry["type"]))
+            raise InputError(
+                f"{where}, line {frame.index[k] + 2}: table {name}: column {column} holds "
+                f"{frame[column].iloc[k]!r}, but must be {entry['type']}"
+            )
+        frame[column] = frame[column].astype(TYPES[entry["type"]])
     try:
         return schema(name).validate(frame, lazy=True)
     except pa.errors.SchemaErrors as error:
         case = error.failure_cases.iloc[0]
-        row = "" if pd.isna(case["index"]) else f", row {int(case['index']) + 2}"
-        raise InputError(
-            f"{where}{row}: column {case['column']} of table {name} holds {case['failure_case']}, "
-            f"but must satisfy {case['check']} ({len(error.failure_cases)} such places)"
-        ) from None
+        line = "" if pd.isna(case["index"]) else f", line {int(case['index']) + 2}"
+        column, check = case["column"], str(case["check"])
+        if "uniqueness" in check:
+            broken = f"rows must differ in {', '.join(schema(name).unique or [])}"
+        elif "nullable" in check:
+            broken = f"column {column} is empty, but must not be"
+        else:
+            limits = allowed({**columns[column], "nullable": False})
+            broken = f"column {column} holds {case['failure_case']}, but must be {limits}"
+        places = len(error.failure_cases)
+        more = f" ({places} such places)" if places > 1 else ""
+        raise InputError(f"{where}{line}: table {name}: {broken}{more}") from None
 
 
 def read(name: str, path: Path | str) -> pd.DataFrame:
@@ -102,14 +121,29 @@ def write(name: str, frame: pd.DataFrame, path: Path | str) -> None:
         frame.to_csv(temporary, index=False)
 
 
+def allowed(entry: dict[str, Any]) -> str:
+    """The values that a column may hold, in words."""
+    # A share may pass its limit by a rounding error, which is no news to a reader.
+    low, high = (
+        None if limit is None else f"{round(limit, 4) + 0:g}" for limit in map(entry.get, ("minimum", "maximum"))
+    )
+    if "values" in entry:
+        text = "one of " + ", ".join(map(str, entry["values"]))
+    elif low and high:
+        text = f"{low} to {high}"
+    else:
+        text = f"≥ {low}" if low else f"≤ {high}" if high else ""
+    return ", ".join(filter(None, [text, "may be empty" if entry.get("nullable") else ""]))
+
+
 def markdown() -> str:
-    """The data dictionary as Markdown, one section a table: column, type, unit, meaning."""
+    """The data dictionary as Markdown, one section a table: column, type, unit, what is allowed, meaning."""
     lines: list[str] = []
     for name, table in dictionary().items():
-        lines += [f"### `{name}.csv`", "", table["description"], "", "| column | type | unit | meaning |"]
-        lines += ["| --- | --- | --- | --- |"]
+        lines += [f"### `{name}.csv`", "", table["description"], ""]
+        lines += ["| column | type | unit | allowed | meaning |", "| --- | --- | --- | --- | --- |"]
         for column, entry in table["columns"].items():
-            empty = " (may be empty)" if entry.get("nullable") else ""
-            lines.append(f"| `{column}` | {entry['type']} | {entry.get('unit', '')} | {entry['description']}{empty} |")
+            cells = [f"`{column}`", entry["type"], entry.get("unit", ""), allowed(entry), entry["description"]]
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
         lines.append("")
     return "\n".join(lines)

@@ -61,6 +61,7 @@ class FakeHub:
         self.sent: dict[str, int] = {}
         self.requests: list[tuple[str, str, int]] = []
         self.leaked_tokens = 0
+        self.api_answer = (200, "")  # status and error code of every question about a data set
         self.lock = threading.Lock()
         self.servers = [Server(self, weights) for weights in (False, True)]
         self.url = f"http://127.0.0.1:{self.servers[0].server_port}"
@@ -175,6 +176,11 @@ class Handler(BaseHTTPRequestHandler):
             return self.serve(match[1], match[2])
         if match := re.fullmatch(r"/([^/]+(?:/[^/]+)?)/resolve/([^/]+)/(.+)", self.path):
             return self.resolve(match[1], match[2], match[3])
+        if re.match(r"/api/datasets/[^/]+/[^/]+", self.path):
+            status, code = self.server.hub.api_answer
+            if status != 200:
+                return self.refuse(status, code)
+            return self.answer(200, {}, json.dumps({"id": "owner/set", "sha": "0" * 40}).encode())
         return self.refuse(404, "NotFound")
 
     def note(self, name: str, status: int) -> None:

@@ -7,6 +7,7 @@ import yaml
 
 from scaling.command import InputError
 from scaling.config import check, with_defaults
+from scaling.llm.family import recipe_of
 from scaling.toy.recipe import Recipe
 from scaling.toy.study import GRID_DEFAULTS
 
@@ -28,7 +29,7 @@ def descriptions(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[st
                     yield from descriptions(nested["items"], f"{path}{key}: … ")
 
 
-@pytest.mark.parametrize("file", ["config.yaml", "config/paper.yaml", "tests/smoke.yaml"])
+@pytest.mark.parametrize("file", ["config.yaml", "config/paper.yaml", "config/losses.yaml", "tests/smoke.yaml"])
 def test_configs_of_the_repository_are_valid(file):
     config = yaml.safe_load((ROOT / file).read_text())
     for name, section in config.items():
@@ -81,3 +82,8 @@ def test_defaults_of_schema_and_package_are_the_same():
     (grid,) = filled["experiments"]["sweep"]
     assert {key: grid[key] for key in GRID_DEFAULTS} == GRID_DEFAULTS
     assert toy() == toy()
+
+
+def test_defaults_of_the_family_are_the_package_s():
+    schema = yaml.safe_load(SCHEMAS["llm"].read_text())
+    assert recipe_of(with_defaults({}, schema)["family"]) == recipe_of({})

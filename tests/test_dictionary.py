@@ -39,3 +39,20 @@ def test_markdown_has_a_line_a_column() -> None:
     for name, table in tables.dictionary().items():
         section = text.split(f"### `{name}.csv`")[1].split("### ")[0]
         assert section.count("\n| `") == len(table["columns"])
+
+
+def test_what_is_allowed_in_words() -> None:
+    assert tables.allowed({"minimum": 0, "maximum": 1.0000001, "nullable": True}) == "0 to 1, may be empty"
+    assert tables.allowed({"minimum": 1}) == "≥ 1"
+    assert tables.allowed({"maximum": 1}) == "≤ 1"
+    assert tables.allowed({"values": ["a", "b"]}) == "one of a, b"
+    assert tables.allowed({}) == ""
+
+
+@pytest.mark.parametrize("name", sorted(tables.dictionary()))
+def test_shares_and_losses_have_their_range(name: str) -> None:
+    for column, entry in tables.dictionary()[name]["columns"].items():
+        if column.startswith("phi_") or "pvalue" in column:
+            assert (entry["minimum"], entry["maximum"]) == (0, 1), column
+        if column == "loss" or column.endswith(("_stderr", "_std")) or column.startswith(("n_", "std_", "bytes_")):
+            assert entry["minimum"] >= 0, column

@@ -104,7 +104,7 @@ def test_the_sheet_holds_every_figure(full: Study, tmp_path: Path) -> None:
     assert (tmp_path / "overview.png").stat().st_size > 10_000
     with pytest.raises(InputError, match="no such PNG figure"):
         overview.main(["--figures", str(tmp_path / "none.png"), "--output", str(tmp_path / "overview.png")])
-    assert overview.rows_of([2.0, 2.0, 1.0, 5.0], most=5.0) == [[0, 1, 2], [3]]
+    assert overview.rows_of([7.0, 7.0, 3.4, 7.0, 3.4, 40.0]) == [[0, 1], [2, 3, 4], [5]]
 
 
 def test_rules_and_captions_name_the_figures_that_exist() -> None:

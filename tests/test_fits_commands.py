@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic_toy import study
+from synthetic_toy import filled, study
 
 from scaling import command, tables
 from scaling.command import InputError
@@ -90,7 +90,7 @@ def test_impossible_models_end_in_one_line(
     frame = pd.read_csv(path)
     frame.loc[3, column] = value
     frame.to_csv(path, index=False)
-    with pytest.raises(SystemExit, match=rf"^error: .*row 5: column {column}"):
+    with pytest.raises(SystemExit, match=rf"^error: .*line 5: table toy_models: column {column}"):
         call(toy.main, "--models", path, "--exponents", tmp_path / "e.csv", "--starts", tmp_path / "s.csv")
     assert not (tmp_path / "e.csv").exists()
 
@@ -116,8 +116,10 @@ def test_missing_tables_are_named(tmp_path: Path, call: Callable[..., None]) -> 
 def test_measured_losses_are_fitted_beside_the_published(tmp_path: Path, call: Callable[..., None]) -> None:
     m = np.array([16, 32, 64, 128])
     rows = {"model": [f"m{width}" for width in m], "family": "local", "dataset": "python", "m": m}
-    measured = pd.DataFrame(rows | {"loss": 3 + 20 / m, "loss_stderr": 0.01, "n_tokens": 1000, "source": "local"})
-    tables.write("llm_losses", measured, tmp_path / "llm_losses.csv")
+    measured = pd.DataFrame(rows | {"loss": 3 + 20 / m, "source": "local", "status": "measured"})
+    failed = {"model": "m256", "family": "local", "dataset": "python", "source": "local", "status": "failed"}
+    losses = filled("llm_losses", [*measured.to_dict("records"), failed])
+    tables.write("llm_losses", losses, tmp_path / "llm_losses.csv")
     fit, intercepts = tmp_path / "fit.csv", tmp_path / "intercepts.csv"
     files = ["--published", PUBLISHED / "fig8b_llm_loss.csv", "--losses", tmp_path / "llm_losses.csv"]
     call(llm.main, *files, "--resamples", 20, "--fit", fit, "--intercepts", intercepts)
@@ -127,6 +129,8 @@ def test_measured_losses_are_fitted_beside_the_published(tmp_path: Path, call: C
     assert "too few clusters" in table.loc[("local", "all", "power"), "note"]
     found = tables.read("llm_loss_intercepts", intercepts).set_index(["source", "family"])["intercept"]
     assert found["local", "local"] == pytest.approx(3, abs=1e-3)
+    together = table.loc[("published and measured", "all", "power")]
+    assert (together["n_points"], together["n_groups"]) == (112, 17)
 
 
 def test_no_network_is_said_within_seconds_and_everything_goes_on(tmp_path: Path, call: Callable[..., None]) -> None:

@@ -1,13 +1,19 @@
-"""The README's blocks: written from a recorded run, and equal to it."""
+"""The marked blocks of README and docs: written from a recorded run, and equal to it; every link leads somewhere."""
 
 import datetime
 import math
+import re
+import tomllib
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import yaml
+from PIL import Image
+from smoke_run import snakemake
 
-from scaling import readme, tables
+from scaling import blocks, readme, tables
 from scaling.claims import verdict
 from scaling.claims.verdict import Claim
 from scaling.command import InputError
@@ -17,20 +23,34 @@ ROOT = Path(__file__).parents[1]
 RECORDED = ROOT / "resources" / "recorded"
 
 
+def documents() -> list[Path]:
+    """Every Markdown file of the repository."""
+    return [
+        path
+        for folder in ("", "config", "docs", "benchmarks", "results", "resources/*")
+        for path in ROOT.glob(f"{folder}/*.md".lstrip("/"))
+    ]
+
+
 @pytest.fixture
 def recorded(tmp_path: Path) -> Path:
-    """A recorded run of three made-up claims."""
+    """A recorded run of made-up claims, with the models and exponents of the real one."""
     common = {"where": "Fig. 1", "source": "default"}
     claims = [
         Claim(claim="one", quantity="a|b", published=1.0, ours=1.021, ours_err=0.013, n=6, **common),
         Claim(claim="two", quantity="q", published=0.5, relation="at least", ours=0.2, n=3, **common),
         Claim(claim="three", quantity="q", published=1.0, note="how to run it", **common),
+        Claim(claim="four", quantity="r", published=1.0, ours=1.01, n=3, **common),
+        Claim(claim="four", quantity="s", published=2.0, ours=1.0, n=3, **common),
+        Claim(claim="five", quantity="r", published=2.0, ours=3.0, n=3, **common),
+        Claim(claim="five", quantity="s", published=2.0, ours=1.0, n=3, **common),
     ]
-    tables.write("claims", verdict.table(claims), tmp_path / "results" / "claims.csv")
+    paths = [tmp_path / "results" / "claims.csv", RECORDED / "toy_models.csv", RECORDED / "toy_exponents.csv"]
+    tables.write("claims", verdict.table(claims), paths[0])
     config = tmp_path / "config.yaml"
     config.write_text("toy: {engine: numba}\n")
-    readme.record([tmp_path / "results" / "claims.csv"], [config], tmp_path / "recorded", datetime.date(2026, 1, 2))
-    return tmp_path / "recorded"
+    readme.record_tables(paths, [config], tmp_path / "resources" / "recorded", datetime.date(2026, 1, 2))
+    return tmp_path / "resources" / "recorded"
 
 
 @pytest.mark.parametrize(
@@ -46,7 +66,7 @@ def recorded(tmp_path: Path) -> Path:
     ],
 )
 def test_numbers(value: float, error: float, text: str) -> None:
-    assert readme.number(value, error) == text
+    assert blocks.number(value, error) == text
 
 
 def test_blocks_are_written_once_and_stay(recorded: Path) -> None:
@@ -56,11 +76,71 @@ def test_blocks_are_written_once_and_stay(recorded: Path) -> None:
     assert "old" not in once
     assert once.startswith("# Title\n")
     assert "prose" in once
-    assert "| one | Fig. 1 | a\\|b | 1 | 1.021 ± 0.013 | 6 | default | reproduced |" in once
-    assert "| ≥ 0.5 | 0.2 | 3 | default | differs |" in once
-    assert "Not run in this study" in once
-    assert "three (1 row)" in once
     assert "Recorded on 2026-01-02" in once
+
+
+def test_a_claim_is_one_row_however_many_settings(recorded: Path) -> None:
+    text = blocks.claims(recorded)
+    assert text.startswith("6 numbers under 4 claims: 2 reproduced, 4 differs.")
+    assert "| one | Fig. 1 | 1 | 1.021 ± 0.013 | reproduced |" in text
+    assert "| two | Fig. 1 | ≥ 0.5 | 0.2 | differs |" in text
+    assert "| four | Fig. 1 | 1, 2 | 1.01, 1 | 1 reproduced, 1 differs |" in text
+    assert "| five | Fig. 1 | 2 | 1 to 3 | 2 differs |" in text
+    assert text.endswith("Not run in this study, with how to run them in the table's note: three (1 row).")
+
+
+def test_every_setting_stands_in_the_whole_table(recorded: Path) -> None:
+    text = blocks.all_claims(recorded)
+    assert "| one | Fig. 1 | a\\|b | 1 | 1.021 ± 0.013 | 6 | default | reproduced |  |" in text
+    assert "| three | Fig. 1 | q | 1 |  | 0 | default | not run | how to run it |" in text
+    assert text.count("\n") == 8
+
+
+def test_the_exponents_are_those_of_the_table(recorded: Path) -> None:
+    frame = tables.read("toy_exponents", recorded / "toy_exponents.csv")
+    row = frame[frame["experiment"] == "decay_sweep"].dropna(subset=["exponent"]).iloc[0]
+    assert blocks.number(row["exponent"], row["exponent_stderr"]) in blocks.exponents(recorded)
+
+
+def test_the_rule_graph_leaves_out_the_goal_and_what_others_imply(tmp_path: Path) -> None:
+    arrows = ["id1 --> id0", "id2 --> id1", "id3 --> id2", "id3 --> id1", "id4 --> id1"]
+    names = ["id0[all]", "id1[claims]", "id2[fit]", "id3[train]", "id4[heads]"]
+    (tmp_path / "rules.mmd").write_text("\n".join(["flowchart TB", *names, *arrows]))
+    assert blocks.rules(tmp_path).split("\n")[2:-1] == [
+        "    fit --> claims",
+        "    heads --> claims",
+        "    train --> fit",
+    ]
+
+
+def test_the_recorded_rule_graph_is_that_of_the_workflow(tmp_path: Path) -> None:
+    done = snakemake(tmp_path, "--rulegraph", "mermaid-js", configs=[str(ROOT / "config.yaml")])
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "rules.mmd").write_text(done.stdout)
+    assert blocks.rules(tmp_path) == blocks.rules(RECORDED), "type `make record`"
+
+
+def test_the_gallery_shows_recorded_pictures_by_their_number(recorded: Path) -> None:
+    captions = recorded.parents[1] / "workflow" / "report"
+    captions.mkdir(parents=True)
+    (captions / "fig1_loss.rst").write_text("**Loss\nand m** (the paper's Fig. 1b, d; more).\n")
+    (captions / "seeds.rst").write_text("**What scatters.** More.\n")
+    (captions / "fig2.rst").write_text("**No picture** (the paper's Fig. 2).\n")
+    pixels = np.full((300, 2000, 3), 255, dtype=np.uint8)
+    pixels[:, :1000] = np.random.default_rng(0).integers(0, 100, (300, 1000, 1))
+    pixels[100:110, 1500:1510] = 213, 94, 0  # a few orange points keep their colour
+    for name in ("fig1_loss", "seeds"):
+        Image.fromarray(pixels).save(recorded.parent / f"{name}.png")
+    readme.record_pictures([recorded.parent / "fig1_loss.png", recorded.parent / "seeds.png"], recorded)
+    with Image.open(recorded / "figures" / "fig1_loss.png") as small:
+        assert small.size == (readme.PICTURE_WIDTH, readme.PICTURE_WIDTH * 300 // 2000)
+        colours = np.asarray(small.convert("RGB"), dtype=int).reshape(-1, 3)
+    assert np.abs(colours - [213, 94, 0]).max(axis=1).min() < 20
+    first, second = blocks.gallery(recorded).split("\n")[2].strip("| ").split(" | ")
+    assert first == "**Fig. 1b, d.** Loss and m<br>![fig1_loss](resources/recorded/figures/fig1_loss.png)"
+    assert second.startswith("**Not in the paper.** What scatters<br>")
+    with pytest.raises(InputError, match="no such PNG figure"):
+        readme.record_pictures([recorded / "none.png"], recorded)
 
 
 @pytest.mark.parametrize(
@@ -78,23 +158,49 @@ def test_wrong_marks_are_named(recorded: Path, text: str, message: str) -> None:
 
 
 def test_recording_keeps_tables_config_and_versions(recorded: Path) -> None:
-    run = readme.read_run(recorded)
+    run = blocks.read_run(recorded)
     assert run["config"] == {"config.yaml": {"toy": {"engine": "numba"}}}
     assert "numpy" in run["versions"]
-    assert len(tables.read("claims", recorded / "claims.csv")) == 3
+    assert len(tables.read("claims", recorded / "claims.csv")) == 7
     with pytest.raises(InputError, match="no table nonsense"):
-        readme.record([Path("nonsense.csv")], [], recorded, datetime.date(2026, 1, 2))
+        readme.record_tables([Path("nonsense.csv")], [], recorded, datetime.date(2026, 1, 2))
 
 
 def test_missing_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"run\.yaml: no recorded run"):
-        readme.read_run(tmp_path)
+        blocks.read_run(tmp_path)
 
 
-def test_the_readme_shows_the_recorded_run() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert "<!-- claims: begin -->" in text
+@pytest.mark.parametrize("document", readme.DOCUMENTS, ids=str)
+def test_documents_show_the_recorded_run(document: Path) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    assert ": begin -->" in text
     assert readme.with_blocks(text, RECORDED) == text, "type `snakemake --cores all readme`"
+
+
+@pytest.mark.parametrize("document", sorted(path.relative_to(ROOT) for path in documents()), ids=str)
+def test_links_lead_somewhere(document: Path) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        path, _, anchor = link.partition("#")
+        if path.startswith("https://"):
+            continue
+        target = (ROOT / document).parent / path if path else ROOT / document
+        assert target.exists(), link
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), flags=re.M)
+            assert anchor in {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}, link
+
+
+def test_the_conda_environment_has_what_the_package_imports() -> None:
+    """The pinned versions of the package's dependencies, but for Snakemake, which calls it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = {re.split(r"[>=<]", line)[0].lower() for line in project["dependencies"]} - {"snakemake"}
+    environment = yaml.safe_load((ROOT / "workflow" / "envs" / "scaling.yaml").read_text(encoding="utf-8"))
+    pinned = environment["dependencies"][-1]["pip"]
+    constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    assert {line.split("==")[0].lower() for line in pinned} == wanted
+    assert set(pinned) <= set(constraints)
 
 
 def test_recorded_verdicts_follow_from_their_numbers() -> None:
@@ -102,3 +208,10 @@ def test_recorded_verdicts_follow_from_their_numbers() -> None:
     numbers = frame[["published", "published_err", "ours", "ours_err"]].astype(float)
     again = [verdict.verdict(how, *row) for how, row in zip(frame["relation"], numbers.to_numpy(), strict=True)]
     pd.testing.assert_series_equal(frame["verdict"].astype(str), pd.Series(again, name="verdict"), check_dtype=False)
+
+
+def test_the_catalogue_s_metadata_have_its_form() -> None:
+    usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text(encoding="utf-8"))["usage"]
+    assert set(usage) == {"mandatory-flags", "software-stack-deployment"}
+    assert set(usage["mandatory-flags"]) == {"desc", "flags"}
+    assert set(usage["software-stack-deployment"]) == {"conda", "apptainer", "apptainer+conda", "report"}

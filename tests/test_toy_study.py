@@ -113,6 +113,13 @@ def test_every_cell_stands_in_one_stack():
     assert sorted(names) == sorted(distinct_cells(toy))
 
 
+def test_a_stack_pads_no_model_for_another():
+    toy = {**TOY, "experiments": {"sweep": [{**GRID, "alpha": [0, 1, 2]}]}}
+    for cells in stacks(toy).values():
+        assert len({(c.m, c.activation_density, c.learning_rate_factor) for c in cells}) == 1
+        assert len({c.alpha for c in cells}) == 3
+
+
 def test_training_arguments_train_just_the_cells_of_a_stack(tmp_path):
     cells = [c for c in grid_cells({**GRID, "alpha": 1}) if not (c.m == 5 and c.gamma == -1)]
     arguments = training_arguments(cells, TOY)

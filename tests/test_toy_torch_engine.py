@@ -15,19 +15,23 @@ from scaling.toy.features import dense as dense_batch
 from scaling.toy.features import draw_batch, frequencies
 from scaling.toy.model import PlainTraining, ToyModel
 from scaling.toy.recipe import Recipe, initial_state
-from scaling.toy.torch_engine import Entries, Sampler, TorchStack, entries, models_that_fit
+from scaling.toy.torch_engine import Entries, Sampler, TorchStack, entries, models_that_fit, uniform
 
 
 ALARM = 1e-4  # probability that a statistical test fails a true sampler, had the seed been another
 CPU = torch.device("cpu")
+START = torch.tensor([0])  # the step
 
 
-def stack(n: int, widths: list[int], gamma: list[float], recipe: Recipe, seed: int = 1, **more: Any) -> TorchStack:
+def stack(
+    n: int, widths: list[int], gamma: list[float], recipe: Recipe, first_seed: int = 1, **more: Any
+) -> TorchStack:
     """Models with different widths, decays, exponents and learning rates, from one seed."""
     rng = np.random.default_rng(0)
     W, b = zip(*(initial_state(n, m, rng) for m in widths), strict=True)
     p = [frequencies("power_law", n, k / 2, 1.2) for k in range(len(widths))]
-    return TorchStack(W, b, p, gamma, recipe, seed, **more)
+    seeds = list(range(first_seed, first_seed + len(widths)))
+    return TorchStack(W, b, p, gamma, recipe, seeds, **more)
 
 
 def batches(engine: TorchStack, n: int, batch_size: int, seed: int) -> torch.Tensor:
@@ -49,7 +53,7 @@ def test_gradients_are_those_of_autograd(n: int, m: int, sign: str, kind: str, l
     batch_size = 256 if n < 1000 else 2048
     (W, b), x = model_state(n, m, sign, rng), samples(kind, law, n, batch_size, rng)
     recipe = Recipe(steps=1, warmup_steps=0, batch_size=batch_size)
-    engine = TorchStack([W], [b], [frequencies("linear", n, None, 1.0)], [0.0], recipe, 1)
+    engine = TorchStack([W], [b], [frequencies("linear", n, None, 1.0)], [0.0], recipe, [1])
     loss, dW, db = engine.gradients(torch.from_numpy(x)[None])
     assert max(errors((loss[0], dW[0], db[0]), autograd(W, b, x))) < TOLERANCE
 
@@ -69,7 +73,7 @@ def test_gradients_of_any_small_stack(n: int, widths: list[int], p: float, seed:
 
 def test_a_drawn_batch_trains_as_its_dense_samples_do() -> None:
     engine = stack(40, [3, 8], [0.0, 0.0], Recipe(steps=1, warmup_steps=0, batch_size=500))
-    drawn = engine.sampler.draw()
+    drawn = engine.sampler.draw(START)
     loss = engine._backward(drawn) / (500 * 40)
     found = (engine.gradient * (2 / (500 * 40))).numpy()
     for k, (W, b) in enumerate(zip(*engine.state(), strict=True)):
@@ -107,7 +111,7 @@ def test_zero_columns_stay_exactly_zero() -> None:
 def test_rows_of_zeros_stay_finite_under_either_decay() -> None:
     W, b = np.zeros((6, 2), np.float32), np.zeros(6, np.float32)
     engine = TorchStack(
-        [W, W], [b, b], [np.full(6, 0.2)] * 2, [-1.0, 1.0], Recipe(steps=3, warmup_steps=0, batch_size=9), 1
+        [W, W], [b, b], [np.full(6, 0.2)] * 2, [-1.0, 1.0], Recipe(steps=3, warmup_steps=0, batch_size=9), [1, 2]
     )
     assert np.isfinite(engine.advance(3)).all()
     assert not np.any(engine.state()[0])
@@ -119,8 +123,8 @@ def test_a_stack_equals_its_models_alone_and_in_any_order() -> None:
     engine = stack(40, widths, gamma, recipe)
     W, b = engine.state()
     p = [np.full(40, 0.02)] * 3
-    turned = TorchStack(W[::-1], b[::-1], p, gamma[::-1], recipe, 1)
-    alone = [TorchStack([w], [c], p[:1], [g], recipe, 1) for w, c, g in zip(W, b, gamma, strict=True)]
+    turned = TorchStack(W[::-1], b[::-1], p, gamma[::-1], recipe, [1, 2, 3])
+    alone = [TorchStack([w], [c], p[:1], [g], recipe, [1]) for w, c, g in zip(W, b, gamma, strict=True)]
     for step in range(20):
         x = batches(engine, 40, 64, step)
         losses = engine.train_on(x)
@@ -135,7 +139,7 @@ def test_a_stack_equals_its_models_alone_and_in_any_order() -> None:
 
 def test_the_seed_makes_every_bit() -> None:
     recipe = Recipe(steps=30, warmup_steps=3, batch_size=64)
-    one, same, other = (stack(40, [3, 8], [-0.5, 0.5], recipe, seed) for seed in (1, 1, 2))
+    one, same, other = (stack(40, [3, 8], [-0.5, 0.5], recipe, seed) for seed in (1, 1, 4))
     losses = one.advance(30)
     assert losses.shape == (30, 2)
     assert losses.tobytes() == np.concatenate([same.advance(10), same.advance(20)]).tobytes()
@@ -158,7 +162,7 @@ def test_too_many_steps_and_uneven_stacks_are_refused() -> None:
         stack(5, [2, 3], [0.0], recipe)
     W, b = np.zeros((5, 2), np.float32), np.zeros(5, np.float32)
     with pytest.raises(ValueError, match="share n"):
-        TorchStack([W], [b], [np.ones(4)], [0.0], recipe, 1)
+        TorchStack([W], [b], [np.ones(4)], [0.0], recipe, [1])
 
 
 def test_entries_of_dense_samples() -> None:
@@ -172,7 +176,7 @@ def test_entries_of_dense_samples() -> None:
 
 def test_joint_law_of_all_features() -> None:
     p = [np.array([1.0, 0.5, 0.31, 0.2, 0.03, 0.0]), np.array([0.0, 0.6, 0.1, 0.0, 0.4, 0.0])]
-    drawn = Sampler(p, 40_000, 1, CPU).draw()
+    drawn = Sampler(p, 40_000, [1, 2], CPU).draw(START)
     for k, q in enumerate(p):
         active = dense(drawn, 6)[k, drawn.weight[k] == 1].numpy() > 0
         counts = np.bincount(active @ 2 ** np.arange(6), minlength=64).astype(float)
@@ -186,7 +190,7 @@ def test_joint_law_of_all_features() -> None:
 
 def test_marginals_pairs_and_values_of_many_features() -> None:
     p, B = frequencies("power_law", 200, 1.0, 5.0), 20_000
-    drawn = Sampler([p], B, 2, CPU).draw()
+    drawn = Sampler([p], B, [2], CPU).draw(START)
     x = dense(drawn, 200)[0].numpy().astype(np.float64)
     counts, together = (x > 0).sum(0), (x > 0).astype(float).T @ (x > 0)
     variance = p * (1 - p)
@@ -199,10 +203,86 @@ def test_marginals_pairs_and_values_of_many_features() -> None:
 
 def test_rare_features_keep_their_rate() -> None:
     p = np.array([1e-7] * 100_000)
-    drawn = [Sampler([p], 10_000, seed, CPU).draw() for seed in range(20)]
+    drawn = [Sampler([p], 10_000, [seed], CPU).draw(START) for seed in range(20)]
     total = sum(int((batch.value > 0).sum()) for batch in drawn)
     assert stats.poisson(2000).sf(total) > ALARM / 2
     assert stats.poisson(2000).cdf(total) > ALARM / 2
+
+
+def test_uniform_numbers_are_those_of_splitmix64() -> None:
+    """Its reference outputs for the seed 1234567, of which the upper 53 bits stand in each number."""
+    expected = [
+        6457827717110365317,
+        3203168211198807973,
+        9817491932198370423,
+        4593380528125082431,
+        16408922859458223821,
+    ]
+    found = uniform(torch.tensor([1234567]), torch.arange(1, 6))
+    assert (found * 2**53).long().tolist() == [bits >> 11 for bits in expected]
+
+
+def test_samples_of_neighbouring_seeds_steps_and_places_are_independent() -> None:
+    drawn = uniform(torch.arange(8)[:, None, None], (torch.arange(8) << 32)[:, None] + torch.arange(4000)).numpy()
+    assert stats.kstest(drawn.ravel(), stats.uniform(0, 1).cdf).pvalue > ALARM
+    streams = np.concatenate([drawn.reshape(64, 4000)[:, :-1], drawn.reshape(64, 4000)[:, 1:]])
+    z = np.corrcoef(streams)[np.triu_indices(128, 1)] * np.sqrt(3999)
+    z = z[np.abs(z) < 0.9 * np.sqrt(3999)]  # all but each stream with itself
+    assert stats.kstest(z, stats.norm.cdf).pvalue > ALARM
+
+
+def test_a_model_s_samples_do_not_depend_on_its_stack() -> None:
+    p = [frequencies("power_law", 30, alpha, 1.5) for alpha in (0.0, 2.0, 1.0)]
+    together = Sampler(p, 200, [5, 6, 7], CPU).draw(torch.tensor([9]))
+    for k in range(3):
+        alone = Sampler(p[k : k + 1], 200, [5 + k], CPU).draw(torch.tensor([9]))
+        one, all_rows = dense(alone, 30)[0], dense(together, 30)[k]
+        used = int(alone.weight[0, :-1].sum())
+        assert torch.equal(one[:used], all_rows[:used])
+        assert alone.weight[0, -1] == together.weight[k, -1]
+    other = Sampler(p, 200, [5, 6, 7], CPU).draw(torch.tensor([10]))
+    assert not torch.equal(other.value, together.value)
+
+
+def test_a_graph_replays_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The way through a CUDA graph, with a recorder in its place that runs at each replay what was called in it."""
+
+    class Recorder:
+        def __enter__(self) -> None:
+            engine._train = lambda batch: None  # a capture runs nothing
+
+        def __exit__(self, *error: object) -> None:
+            del engine._train
+
+        def replay(self) -> None:
+            replays.append(engine.step)
+            engine._train(engine.sampler.draw(engine.clock))
+
+    replays: list[int] = []
+    recipe = Recipe(steps=12, warmup_steps=2, batch_size=32)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Recorder)
+    monkeypatch.setattr(torch.cuda, "graph", lambda graph: graph)
+    engine = stack(20, [2, 5], [-0.5, 0.5], recipe, cuda_graph=True)
+    losses = engine.advance(12)
+    assert replays == list(range(3, 12))
+    assert losses.tobytes() == stack(20, [2, 5], [-0.5, 0.5], recipe).advance(12).tobytes()
+
+
+def test_where_no_graph_can_be_captured_training_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    recipe = Recipe(steps=8, warmup_steps=2, batch_size=32)
+    engine = stack(20, [2, 5], [-0.5, 0.5], recipe, cuda_graph=not torch.cuda.is_available())
+    losses = engine.advance(8)
+    assert losses.tobytes() == stack(20, [2, 5], [-0.5, 0.5], recipe).advance(8).tobytes()
+    if not torch.cuda.is_available():
+        assert [record.message[:13] for record in caplog.records] == ["no CUDA graph"]
+
+
+def test_products_are_in_full_precision_unless_asked() -> None:
+    recipe = Recipe(steps=1, warmup_steps=0, batch_size=8)
+    stack(5, [2], [0.0], recipe, tf32=True)
+    assert torch.backends.cuda.matmul.fp32_precision == "tf32"
+    stack(5, [2], [0.0], recipe)
+    assert torch.backends.cuda.matmul.fp32_precision == "ieee"
 
 
 def test_a_step_never_waits_for_the_device() -> None:

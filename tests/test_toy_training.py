@@ -5,13 +5,14 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import save_file
 
 from scaling.command import InputError
 from scaling.toy.collect import collect, read_model, read_models
 from scaling.toy.recipe import Recipe
 from scaling.toy.study import Cell, distinct_cells
-from scaling.toy.training import DivergedError, stacks_that_fit, train_one, train_stack, windows
+from scaling.toy.training import DivergedError, stack_memory, stacks_that_fit, train_one, train_stack, windows
 
 
 RECIPE = Recipe(steps=430, batch_size=64, warmup_steps=40)
@@ -78,6 +79,25 @@ def test_stacks_fit_into_the_memory_given():
     assert len(few) > 1
     with pytest.raises(InputError, match=r"does not fit into 0\.0 GiB"):
         list(stacks_that_fit(cells, 64, 100))
+
+
+def test_memory_for_a_stack_is_what_is_asked_or_a_share_of_what_is_free(monkeypatch):
+    assert stack_memory(0.5) == 2**29
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert stack_memory(None) == 4 * 2**30
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (100 * 2**30, 141 * 2**30))
+    assert stack_memory(None) == 80 * 2**30
+
+
+def test_how_a_grid_is_split_does_not_change_a_model_s_samples(tmp_path):
+    cells = [cell(alpha=alpha, seed=seed) for alpha in (0.0, 1.0) for seed in (0, 1)]
+    train_stack(cells, RECIPE, 64, tmp_path / "whole")
+    for one in cells:
+        train_stack([one], RECIPE, 64, tmp_path / "split")
+        whole, split = (read_model(tmp_path / run / f"{one.name}.safetensors") for run in ("whole", "split"))
+        np.testing.assert_allclose(whole[1]["curve_loss"][:20], split[1]["curve_loss"][:20], rtol=1e-4)
+        assert whole[0]["loss"] == pytest.approx(split[0]["loss"], rel=0.1)
 
 
 def test_collect_writes_each_model_under_each_experiment(tmp_path):

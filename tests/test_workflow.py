@@ -3,27 +3,11 @@
 import os
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pandas as pd
 import pytest
-
-
-ROOT = Path(__file__).parents[1]
-CONFIGS = [str(ROOT / "config.yaml"), str(ROOT / "tests" / "smoke.yaml")]
-
-
-def command(folder, *arguments, configs=CONFIGS):
-    line = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
-    return [*line, *arguments, "--configfile", *configs]
-
-
-def snakemake(folder, *arguments, configs=CONFIGS):
-    return subprocess.run(
-        command(folder, *arguments, configs=configs), cwd=ROOT, capture_output=True, text=True, check=False, timeout=280
-    )
+from smoke_run import CONFIGS, ROOT, command, snakemake
 
 
 def toy_tables(folder):
@@ -31,15 +15,6 @@ def toy_tables(folder):
     tables = {path.name: path.read_text() for path in sorted(folder.glob("results/tables/toy_*.csv"))}
     models = pd.read_csv(folder / "results/tables/toy_models.csv", dtype=str)
     return {**tables, "toy_models.csv": models.drop(columns="seconds").to_csv()}
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """A folder in which the whole graph ran on two cores."""
-    folder = tmp_path_factory.mktemp("whole")
-    done = snakemake(folder, "--cores", "2")
-    assert done.returncode == 0, done.stderr
-    return folder
 
 
 def test_the_whole_graph_leaves_tables_and_figures(whole):
@@ -54,12 +29,6 @@ def test_the_whole_graph_leaves_tables_and_figures(whole):
 def test_nothing_is_left_to_do_after_it(whole):
     done = snakemake(whole, "--cores", "2", "--dry-run")
     assert "Nothing to be done" in done.stderr + done.stdout
-
-
-def test_report_holds_the_figures(whole):
-    done = snakemake(whole, "--report", "results/report.html")
-    assert done.returncode == 0, done.stderr
-    assert "fig6_geometry" in (whole / "results" / "report.html").read_text()
 
 
 def test_one_core_and_a_killed_run_give_the_same_bits(whole, tmp_path):
@@ -92,6 +61,10 @@ def test_one_core_and_a_killed_run_give_the_same_bits(whole, tmp_path):
         ("toy: {experiments: {a: [{training: paper, m: 10, gamma: .nan}]}}", "a: 0: gamma: nan is not a finite number"),
         ("toy: {experiments: {a: [{training: paper, m: 10, gamma: 1, activation_density: 8}]}}", "largest activation"),
         ("toy: {engine: jax}", "config: toy: engine: 'jax' is not one of"),
+        ("llm: {family: {models: [{m: 50, gamma: 1}]}}", "config: llm: family: m = 50: gives 3 attention heads"),
+        ("llm: {family: {stepz: 5}}", "config: llm: family: unknown key 'stepz'"),
+        ("llm: {losses: {texts: [{name: c4}]}}", "texts: c4 needs either path or dataset"),
+        ("llm: {losses: {texts: [{name: c4, window: 1, path: a.txt}]}}", "1 is less than the minimum of 2"),
     ],
 )
 def test_a_bad_config_stops_before_anything_runs(tmp_path, text, message):
@@ -108,6 +81,12 @@ def test_the_paper_s_grid_plans(tmp_path, engine):
     (tmp_path / "engine.yaml").write_text(f"toy: {{engine: {engine}}}")
     configs = [CONFIGS[0], str(ROOT / "config" / "paper.yaml"), str(tmp_path / "engine.yaml")]
     done = snakemake(tmp_path, "toy", "--cores", "1", "--dry-run", "--quiet", "rules", configs=configs)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_losses_of_the_paper_s_models_plan(tmp_path):
+    configs = [CONFIGS[0], *(str(ROOT / "config" / name) for name in ("paper.yaml", "losses.yaml"))]
+    done = snakemake(tmp_path, "llm", "--cores", "1", "--dry-run", "--quiet", "rules", configs=configs)
     assert done.returncode == 0, done.stderr
 
 

@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 
 from scaling import command, tables
-from scaling.claims import language_models, toy_exponents, toy_geometry, verdict
+from scaling.claims import family, language_models, toy_exponents, toy_geometry, verdict
 from scaling.claims.study import ToyStudy, read_if_there
 from scaling.fits import published
 
@@ -21,6 +21,7 @@ OTHERS = {
     "losses": "llm_loss_fit",
     "widths": "width_fit",
     "chinchilla": "chinchilla_fit",
+    "family": "llm_family",
 }
 
 
@@ -43,6 +44,7 @@ def main() -> None:
         *language_models.overlaps(others["overlaps"], heads),
         *language_models.losses(others["losses"]),
         *language_models.chinchilla(others["widths"], others["chinchilla"]),
+        *family.claims(others["family"]),
     ]
     table = verdict.table(rows)
     tables.write("claims", table, options.output)

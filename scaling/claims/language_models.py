@@ -10,6 +10,7 @@ import pandas as pd
 from scaling.claims.study import records
 from scaling.claims.verdict import Claim
 from scaling.fits import inputs
+from scaling.fits.llm import TOGETHER
 
 
 PUBLISHED_DATA = "published data"
@@ -17,6 +18,7 @@ HOW_TO_MEASURE = {
     "hub": "needs the Hub: `snakemake --cores all llm --configfile config.yaml config/paper.yaml`, then `fits`",
     "local": "no local checkpoint measured: name some in config.yaml under `llm: models:`, `snakemake --cores all llm`",
 }
+POOLED = "exponent of the mean squared overlap, a factor a family"
 OVERLAPS = ["family", "m", "mean_square_overlap"]
 
 
@@ -43,20 +45,27 @@ def overlaps(measured: pd.DataFrame, published: pd.DataFrame) -> Iterator[Claim]
         "where": "Fig. 8a",
         "published": 1.0,
     }
-    name = "exponent of the mean squared overlap, a factor a family"
     k, error, n = overlap_exponent(published["family"], published["m"], published["mean_square_overlap"])
-    yield Claim(**common, quantity=name, ours=k, ours_err=error, n=n, source=PUBLISHED_DATA)
-    for source in ("hub", "local"):
-        some = measured[(measured["source"] == source) & measured["mean_sq_overlap"].notna()]
+    yield Claim(**common, quantity=POOLED, ours=k, ours_err=error, n=n, source=PUBLISHED_DATA)
+    for source, quantity, heads in heads_by_source(measured):
         for kind, column in (("raw", "mean_sq_overlap"), ("centred", "centred_mean_sq_overlap")):
-            rows = some[some[column].notna() & (some[column] > 0)]
-            quantity = f"{name}, {kind}"
+            rows = heads[heads[column].notna() & (heads[column] > 0)]
+            here: dict[str, Any] = {**common, "quantity": f"{quantity}, {kind}", "source": source}
             if rows.empty:
-                yield Claim(**common, quantity=quantity, source=source, note=HOW_TO_MEASURE[source])
+                yield Claim(**here, note=HOW_TO_MEASURE[source])
                 continue
             k, error, n = overlap_exponent(rows["family"], rows["m"], rows[column])
-            note = f"too few models: {n}" if math.isnan(k) else ""
-            yield Claim(**common, quantity=quantity, source=source, ours=k, ours_err=error, n=n, note=note)
+            yield Claim(**here, ours=k, ours_err=error, n=n, note=f"too few models: {n}" if math.isnan(k) else "")
+
+
+def heads_by_source(measured: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """(source, quantity, heads): those of the Hub, all families together; local ones, each family by itself."""
+    yield "hub", POOLED, measured[measured["source"] == "hub"]
+    local = measured[measured["source"] == "local"]
+    if local.empty:
+        yield "local", POOLED, local
+    for family, heads in local.groupby("family"):
+        yield "local", f"exponent of the mean squared overlap, {family}", heads
 
 
 def losses(fits: pd.DataFrame) -> Iterator[Claim]:
@@ -71,7 +80,7 @@ def losses(fits: pd.DataFrame) -> Iterator[Claim]:
     power = fits[fits["form"] == "power"]
     whole = power[power["subset"] == "all"]
     for source in ["published", *sorted(set(whole["source"]) - {"published"})]:
-        name = PUBLISHED_DATA if source == "published" else source
+        name = PUBLISHED_DATA if source == "published" else str(source)
         rows = whole[whole["source"] == source]
         if rows.empty:
             yield Claim(**common, source=name, note="no fit: `snakemake --cores all fits`")
@@ -83,6 +92,8 @@ def losses(fits: pd.DataFrame) -> Iterator[Claim]:
         note += f"{row.pvalue_exponent_one:.2f}"
         if len(without):
             note += f"; without one family {without.min():.2f} to {without.max():.2f}"
+        if source == TOGETHER:
+            note = f"one C for all, though small models may have another; {note}"
         if row.status != inputs.CONVERGED:
             note = f"{row.status}: {row.note}"
         yield Claim(**common, ours=row.exponent, ours_err=by_model, n=row.n_points, source=name, note=note)

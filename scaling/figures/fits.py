@@ -19,6 +19,7 @@ from scipy import stats
 from scaling import tables
 from scaling.command import InputError, run
 from scaling.figures import style
+from scaling.figures.llm import colour, name_of
 from scaling.fits import llm
 
 
@@ -61,15 +62,15 @@ def fig8b_llm_loss(given: Tables) -> Figure:
         titles=["part of the loss that falls with $m$", r"exponent $\alpha_m$"],
         width_ratios=[1.15, 1],
     )
-    fits = given.read("llm_fit", "llm_loss_fit")
-    fits = fits[(fits["source"] == "published") & (fits["form"] == "power")]
+    power = given.read("llm_fit", "llm_loss_fit").query("form == 'power'")
+    fits = power[power["source"] == "published"]
     intercepts = given.read("llm_intercepts", "llm_loss_intercepts")
     points = llm.published_losses(str(given.path("losses")))
     points = points.merge(intercepts[intercepts["source"] == "published"], on=["family", "dataset"])
     points["part"] = points["loss"] - points["intercept"]
     whole = fits[fits["subset"] == "all"].iloc[0]
     _loss_against_width(left, points, whole)
-    _exponents_by_subset(right, fits, whole)
+    _exponents_by_subset(right, fits, whole, power[power["source"] != "published"])
     style.foot(
         figure,
         f"{whole['n_points']} losses of {whole['n_models']} models read off the paper's Fig. 8b, "
@@ -119,7 +120,7 @@ def _loss_against_width(axes: Axes, points: pd.DataFrame, fit: pd.Series) -> Non
         style.note(axes, f"{below} point{'s' * (below > 1)} with $L \\leq L_0$ not drawable", "upper right")
 
 
-def _exponents_by_subset(axes: Axes, fits: pd.DataFrame, whole: pd.Series) -> None:
+def _exponents_by_subset(axes: Axes, fits: pd.DataFrame, whole: pd.Series, measured: pd.DataFrame) -> None:
     rows: list[tuple[str, float, float, float, dict[str, Any]]] = [
         ("published", 0.91, 0.04, 0.04, {**style.PUBLISHED, "color": style.GREY}),
         ("authors' formula", whole["exponent"], *[whole["exponent_stderr_authors"]] * 2, {"color": style.GREY}),
@@ -142,6 +143,13 @@ def _exponents_by_subset(axes: Axes, fits: pd.DataFrame, whole: pd.Series) -> No
         family = row.subset.removeprefix("without ").removesuffix(" alone")
         bars = (row.exponent - row.exponent_low, row.exponent_high - row.exponent)
         rows.append((row.subset, row.exponent, *bars, {"color": style.FAMILY.get(family, style.GREY)}))
+    measured = measured[measured["exponent"].notna()]
+    for row in _records(measured[(measured["subset"] == "all") | measured["subset"].str.endswith(" alone")]):
+        family = row.subset.removesuffix(" alone")
+        label = row.source if row.subset == "all" else f"{name_of(family)}"
+        bars = (row.exponent - row.exponent_low, row.exponent_high - row.exponent)
+        options = {"color": style.BLACK if row.subset == "all" else colour(family), "mfc": "white"}
+        rows.append((label, row.exponent, *bars, options))
     for place, (_, value, down, up, options) in enumerate(rows):
         bars = np.nan_to_num(np.array([[down], [up]], dtype=float))
         axes.errorbar([value], [-place], xerr=bars, **{"marker": "o", "ms": 4, "linestyle": "none", **options})

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -44,14 +45,28 @@ def middle_rank(bins: pd.DataFrame) -> NDArray[np.float64]:
     return np.sqrt(bins["rank_low"].to_numpy(float) * bins["rank_high"].to_numpy(float))
 
 
-def colour(family: str) -> str:
-    """Colour of a family; black for those outside the paper."""
+TRAINED_HERE = "local_gamma"  # families of models trained here are named so, with the weight decay after it
+
+
+def colour(family: str) -> Any:
+    """Colour of a family: that of its gamma when it was trained here, black for others outside the paper."""
+    if family.startswith(TRAINED_HERE):
+        return style.gamma_colour(float(family.removeprefix(TRAINED_HERE)))
     return style.FAMILY.get(family, style.FAMILY["local"])
+
+
+def name_of(family: str) -> str:
+    """A family's name in a legend."""
+    if family.startswith(TRAINED_HERE):
+        return rf"trained here, $\gamma$ = {style.number(float(family.removeprefix(TRAINED_HERE)))}"
+    return family
 
 
 def overlaps_against_width(content: Tables) -> Figure:
     """Mean squared overlap against 1/m: raw beside the published points, and centred; lines 1/m and Welch."""
-    figure, axes = style.panels(1, 2, titles=["mean squared overlap", "mean row removed"], sharex=True, sharey=True)
+    figure, axes = style.panels(
+        1, 2, height=3.4, titles=["mean squared overlap", "mean row removed"], sharex=True, sharey=True
+    )
     published = content.overlaps[content.overlaps["status"] == "published"]
     if len(published):
         x = 1 / published["m"].to_numpy(float)
@@ -59,11 +74,15 @@ def overlaps_against_width(content: Tables) -> Figure:
         axes[0].plot(x, y, label="published", **style.PUBLISHED)
         scale = float(np.exp(np.mean(np.log(y / x))))
         ends = np.array([x.min(), x.max()])
-        axes[0].plot(ends, scale * ends, color=style.GREY, linewidth=0.8, zorder=1, label=f"slope 1: {scale:.0f}/m")
+        axes[0].plot(ends, scale * ends, color=style.GREY, linewidth=0.8, zorder=1, label=f"${scale:.0f}/m$")
     for axis, column in zip(axes, ("mean_sq_overlap", "centred_mean_sq_overlap"), strict=True):
         for family, models in content.by_family():
             axis.plot(
-                1 / models["m"].to_numpy(float), models[column], color=colour(family), label=family, **style.MEASURED
+                1 / models["m"].to_numpy(float),
+                models[column],
+                color=colour(family),
+                label=name_of(family),
+                **style.MEASURED,
             )
     if not len(content.measured):
         style.missing(axes[1], NOT_MEASURED)
@@ -72,15 +91,22 @@ def overlaps_against_width(content: Tables) -> Figure:
     rows = content.measured["n_rows"] - content.measured["n_excluded"]
     nu = int(rows.min()) if len(rows) else GPT2_VOCABULARY
     for axis in axes:
-        axis.plot(1 / widths, 1 / widths, label="random rows: 1/m", **style.THEORY)
+        axis.plot(1 / widths, 1 / widths, label="random rows: $1/m$", **style.THEORY)
         bound = np.array([geometry.welch_bound(nu, round(m)) for m in widths])
         line = {**style.THEORY, "linestyle": ":"}
         axis.plot(1 / widths[bound > 0], bound[bound > 0], label=rf"Welch bound, $\nu = {nu}$", **line)
         style.log_axis(axis, "x")
         style.log_axis(axis, "y")
-        axis.set_xlabel("1/m")
-        style.legend(axis)
+        axis.set_xlabel("$1/m$")
+    style.legend_below(axes[0], axes[0].get_legend_handles_labels()[0], gap=0.24)
+    if len(content.measured):
+        style.legend_below(axes[1], axes[1].get_legend_handles_labels()[0], gap=0.24)
     axes[0].set_ylabel(r"$\langle (w_i \cdot w_j)^2 \rangle$")
+    style.foot(
+        figure,
+        f"{len(published)} heads read off the paper's Fig. 8a, {len(content.measured)} measured here; "
+        f"grey line: slope 1 through the published ones' geometric mean.",
+    )
     return figure
 
 
@@ -102,7 +128,7 @@ def norm_distributions(content: Tables) -> Figure:
     if not len(with_head):
         style.missing(axes[1], "no measured model's tokenizer counted: give its name under llm: tokens")
     for family in content.measured["family"].unique():
-        axes[0].plot([], [], color=colour(family), label=family)
+        axes[0].plot([], [], color=colour(family), label=name_of(family))
     style.legend(axes[0])
     return figure
 
@@ -120,16 +146,19 @@ def excluded_rows(content: Tables) -> Figure:
         left += count
     axis.set_xlabel("rows")
     axis.invert_yaxis()
+    axis.set_xlim(0, max(1.0, 1.05 * left.max(initial=0)))
     if not len(models):
         style.missing(axis, NOT_MEASURED)
-    else:
+    elif left.any():
         style.legend(axis)
+    else:
+        style.note(axis, "every row of every head counts", "upper right")
     return figure
 
 
 def frequency_against_rank(content: Tables) -> Figure:
     """Share of the text against rank, with the line of the fitted window."""
-    figure, (axis,) = style.panels(1, 1, width=style.ONE_COLUMN)
+    figure, (axis,) = style.panels(1, 1, width=style.ONE_COLUMN, height=3.2)
     for number, row in enumerate(content.frequencies.to_dict("records")):
         bins = content.ranks[(content.ranks["tokenizer"] == row["tokenizer"]) & (content.ranks["text"] == row["text"])]
         rank, share, slope = middle_rank(bins), bins["frequency"].to_numpy(float), row["exponent_window"]
@@ -147,7 +176,8 @@ def frequency_against_rank(content: Tables) -> Figure:
     axis.set(xlabel="rank", ylabel="share of the text")
     if not axis.has_data():
         style.missing(axis, "no tokens counted: give texts under llm: tokens")
-    style.legend(axis)
+    else:
+        style.legend_below(axis, axis.get_legend_handles_labels()[0], columns=1, gap=0.18)
     return figure
 
 

@@ -17,41 +17,43 @@ from scaling.command import InputError, run
 from scaling.figures import style
 
 
-WIDTH, GAP, NAME = 13.0, 0.25, 0.25  # inches: the sheet, the space between pictures, the line for a name
-DPI = 120
+GAP, NAME = 0.25, 0.25  # inches: the space between pictures, the line for a name
+WIDTH = 2 * style.TWO_COLUMN + 3 * GAP  # two figures of full width beside each other
+DPI = 110
 
 
-def rows_of(shapes: Sequence[float], most: float = 5.3) -> list[list[int]]:
-    """Pictures in their order, row by row: a row is full when its widths, at equal height, pass `most` heights."""
+def rows_of(widths: Sequence[float]) -> list[list[int]]:
+    """Pictures in their order, row by row: as many in a row as fit the sheet at their own width, at least one."""
     rows: list[list[int]] = [[]]
-    filled = 0.0
-    for index, shape in enumerate(shapes):
-        if rows[-1] and filled + shape > most + 1e-9:
+    filled = GAP
+    for index, width in enumerate(widths):
+        if rows[-1] and filled + width + GAP > WIDTH + 0.05:
             rows.append([])
-            filled = 0.0
+            filled = GAP
         rows[-1].append(index)
-        filled += shape
+        filled += width + GAP
     return rows
 
 
 def sheet(names: Sequence[str], pictures: Sequence[NDArray[np.float32]]) -> Figure:
-    """One figure with every picture under its name; the pictures of a row are equally high and fill the sheet."""
-    shapes = [picture.shape[1] / picture.shape[0] for picture in pictures]
-    rows = rows_of(shapes)
-    heights = [min((WIDTH - GAP * (len(row) + 1)) / sum(shapes[i] for i in row), 4.2) for row in rows]
+    """One figure with every picture under its name, all at one scale, so that their letters are equally large."""
+    sizes = [(picture.shape[1] / style.PNG_DPI, picture.shape[0] / style.PNG_DPI) for picture in pictures]
+    rows = rows_of([width for width, _ in sizes])
+    heights = [max(sizes[i][1] for i in row) for row in rows]
     total = sum(heights) + (GAP + NAME) * len(rows) + GAP
     figure = plt.figure(figsize=(WIDTH, total))
     top = total
-    for row, height in zip(rows, heights, strict=True):
-        top -= GAP + NAME + height
+    for row, row_height in zip(rows, heights, strict=True):
+        top -= GAP + NAME
         left = GAP
         for i in row:
-            width = shapes[i] * height
-            axes = figure.add_axes((left / WIDTH, top / total, width / WIDTH, height / total))
+            width, height = sizes[i]
+            axes = figure.add_axes((left / WIDTH, (top - height) / total, width / WIDTH, height / total))
             axes.imshow(pictures[i], aspect="auto", interpolation="antialiased")
             axes.set_axis_off()
             axes.set_title(names[i], loc="left", fontweight="bold", pad=3)
             left += width + GAP
+        top -= row_height
     return figure
 
 

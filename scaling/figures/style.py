@@ -25,6 +25,7 @@ matplotlib.use("Agg")  # before pyplot: a figure is a file, with or without a sc
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
@@ -82,6 +83,10 @@ RC = {
     "ytick.major.size": 3.0,
     "xtick.minor.size": 1.8,
     "ytick.minor.size": 1.8,
+    "xtick.major.pad": 3.0,
+    "xtick.minor.pad": 4.2,  # shorter ticks: numbers of both kinds on one line
+    "ytick.major.pad": 3.0,
+    "ytick.minor.pad": 4.2,
     "lines.linewidth": 1.2,
     "lines.markersize": 4,
     "errorbar.capsize": 1.5,
@@ -261,7 +266,7 @@ def legend(axes: Axes, **options: Any) -> None:
         axes.legend(**options)
 
 
-def legend_below(axes: Axes, handles: Sequence[Line2D], columns: int = 2, gap: float = 0.2) -> None:
+def legend_below(axes: Axes, handles: Sequence[Artist], columns: int = 2, gap: float = 0.2) -> None:
     """Draw a legend beneath the panel, where nothing can lie under it; `gap` is in panel heights."""
     axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -gap), ncols=columns, columnspacing=1.2)
 

@@ -24,6 +24,7 @@ def training_curves(study: Study) -> Figure:
     """Training loss against step, first seed, one colour a width, for the smallest and largest alpha of each regime."""
     figure, axes = style.panels(2, 2, height=4.6)
     models = study.sweep
+    drawn = models.iloc[:0]
     for row, name in enumerate(("weak", "strong")):
         part = models[models["regime"] == name] if len(models) else models
         if len(part):
@@ -41,7 +42,8 @@ def training_curves(study: Study) -> Figure:
                 panel, letter, rf"{name}: $\gamma$ = {style.number(gamma)}, $\alpha$ = {style.number(alphas[column])}"
             )
             _training_lines(panel, study, some)
-    style.foot(figure, described(models, "none") + " Points: means of the steps since the point before.")
+            drawn = pd.concat([drawn, some[some["seed"] == some["seed"].min()]])
+    style.foot(figure, described(drawn, "none") + " Points: means of the steps since the point before.")
     return figure
 
 
@@ -118,7 +120,7 @@ def seed_scatter(study: Study) -> Figure:
     figure, (total, packing, spread, exponent) = style.panels(
         2,
         2,
-        height=4.8,
+        height=5.1,
         titles=["loss, one line a seed", "packing loss, one line a seed", "scatter between seeds", "exponents"],
     )
     models = study.sweep
@@ -147,6 +149,7 @@ def seed_scatter(study: Study) -> Figure:
             panel.set_ylim(min(low), max(high))
         packing.set(ylabel=r"packing loss $L - L_{\mathrm{unrepresented}}$")
         _spread_between_seeds(spread, several[several["gamma"] == gamma])
+        models = models[models["gamma"] == gamma]
     _exponents_of_both(exponent, study)
     style.foot(figure, described(models, "none"))
     return figure
@@ -165,7 +168,7 @@ def _spread_between_seeds(axes: Axes, models: pd.DataFrame) -> None:
     handles = style.colour_key(axes, alphas, style.alpha_colour, r"$\alpha$ =")
     names = {"loss": "loss", "packing": "packing loss"}
     handles += [Line2D([], [], color=style.BLACK, label=names[column], **look) for column, look in SPLIT.items()]
-    axes.legend(handles=handles, ncols=2)
+    style.legend_below(axes, handles, columns=len(handles), gap=0.27)
     axes.set(xlabel=M, ylabel="SD of the logarithm")
 
 

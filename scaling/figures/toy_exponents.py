@@ -9,7 +9,7 @@ from scipy import stats
 
 from scaling.figures import style
 from scaling.figures.heat_map import heat_map
-from scaling.figures.study import Study, described, fullest, nearest, over_seeds, thinned
+from scaling.figures.study import CURVE, Study, described, fullest, nearest, over_seeds, thinned
 
 
 DRAWN_GAMMAS = (-0.7778, -0.5556, -0.3333, 0.3333)  # weight decays of Fig. 6e, drawn when more were trained
@@ -33,7 +33,8 @@ def fig4_phase(study: Study) -> Figure:
         heat_map(left, frame, "rsquared", limits=(max(low, 0.5), 1.0), ticks=4)
         heat_map(middle, frame, "exponent", limits=(0.0, 2.2), ticks=4)
     _rsquared_by_law(right, study)
-    style.foot(figure, described(study.sweep, "none"))
+    drawn = study.sweep if frame.empty else study.sweep.merge(frame[CURVE], on=CURVE, how="inner")
+    style.foot(figure, described(drawn, "none"))
     return figure
 
 
@@ -143,6 +144,9 @@ def exponent_against_alpha(axes: Axes, study: Study) -> None:
                 marker=marker, color=style.gamma_colour(gamma), ms=3.5,
             )  # fmt: skip
     handles = style.colour_key(axes, gammas, style.gamma_colour, r"$\gamma$ =", most=4) if gammas else []
+    for handle, gamma in zip(handles, gammas, strict=False):
+        if (frame.loc[frame["gamma"] == gamma, "regime"] == "weak").all():
+            handle.set_marker("^")
     handles += [
         Line2D([], [], label=r"1 and $2(\alpha - 1)$", **style.THEORY),
         Line2D([], [], **{**style.PUBLISHED, "label": "published"}),

@@ -95,7 +95,7 @@ def final_fig3_norms(study: Study) -> Figure:
         )
     if norms.has_data():
         norms.axvline(0.5, **style.THEORY)
-        norms.legend(loc="upper center")
+        norms.legend(loc="upper right")
     else:
         style.missing(norms, "no features")
     norms.set(xlabel=r"norm $\|W_i\|$", ylabel="features")
@@ -120,7 +120,7 @@ def _norm_histogram(axes: Axes, rows: pd.DataFrame, colour: Any, label: str) -> 
     top = max(1.3, float(rows["norm"].max()))
     axes.hist(rows["norm"], bins=list(np.linspace(0, top, 50)), histtype="step", color=colour, linewidth=1)
     axes.plot([], [], color=colour, linewidth=1, label=label)
-    axes.set(yscale="log", ylim=(0.7, 2 * len(rows)))
+    axes.set(yscale="log", ylim=(0.7, 8 * len(rows)))  # room for the legend
 
 
 def fig6_geometry(study: Study) -> Figure:
@@ -143,7 +143,7 @@ def fig6_geometry(study: Study) -> Figure:
         for m in widths:
             _norm_histogram(b, rows[rows["m"] == m], style.width_colour(m, widths), f"$m$ = {m}")
         b.axvline(0.5, **style.THEORY)
-        b.legend(loc="upper left")
+        b.legend(loc="upper right")
         b.set(xlabel=r"norm $\|W_i\|$", ylabel="features")
     models = study.sweep
     models = models[models["regime"] == "strong"]
@@ -206,11 +206,12 @@ def _overlaps(axes: Axes, models: pd.DataFrame, column: str, bound: str) -> None
     axes.plot(m, 1 / m, ":", color=style.BLACK, linewidth=0.8)
     style.log_axis(axes, "x", models["m"])
     style.log_axis(axes, "y")
-    handles = [
-        Line2D([], [], label="Welch bound", **style.THEORY),
-        Line2D([], [], linestyle=":", color=style.BLACK, linewidth=0.8, label="random rows, $1/m$"),
-    ]
-    axes.legend(handles=handles, loc="lower left")
+    if bound == "welch_bound":  # the same lines in both panels
+        handles = [
+            Line2D([], [], label="Welch bound", **style.THEORY),
+            Line2D([], [], linestyle=":", color=style.BLACK, linewidth=0.8, label="random rows, $1/m$"),
+        ]
+        axes.legend(handles=handles, loc="upper right")
     axes.set(xlabel=M, ylabel=r"mean $(w_i \cdot w_j)^2$")
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, stats
+from tqdm import tqdm
 
 from scaling.fits.inputs import FloatArray
 from scaling.fits.power_sum import LIMITS, PowerSum, Problem, newton
@@ -37,7 +38,7 @@ def bootstrap(
     groups = np.arange(law.n_points) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
     size = int(groups.max()) + 1
     rows = []
-    for _ in range(n_resamples):
+    for _ in tqdm(range(n_resamples), desc=f"{law.estimator} bootstrap", unit=" refits", disable=None):
         drawn = np.bincount(random.choice(size, size), minlength=size)
         weights = law.problem.weights * drawn[groups]
         some = weights > 0

@@ -22,6 +22,7 @@ from scaling.fits.group import (
 )
 
 
+TOGETHER = "published and measured"  # the source of a fit to all points
 POINTS = ["source", "model", "family", "dataset", "m", "loss"]
 
 
@@ -33,8 +34,8 @@ def published_losses(path: str) -> pd.DataFrame:
 
 
 def group_names(points: pd.DataFrame) -> pd.Series:
-    """The name of each point's own intercept: family and data set."""
-    return points["family"] + " | " + points["dataset"]
+    """The name of each point's own intercept: where it was measured, family and data set."""
+    return points["source"] + " | " + points["family"] + " | " + points["dataset"]
 
 
 def fit_row(fit: GroupFit, models: pd.Series, n_resamples: int, seed: int) -> dict[str, Any]:
@@ -76,12 +77,19 @@ def fit_row(fit: GroupFit, models: pd.Series, n_resamples: int, seed: int) -> di
 
 
 def loss_fits(points: pd.DataFrame, n_resamples: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Tables llm_loss_fit and llm_loss_intercepts for points with the columns POINTS, each source by itself."""
+    """Tables llm_loss_fit and llm_loss_intercepts for points with the columns POINTS.
+
+    Each source by itself, in subsets; then, when anything was measured, all points with one C and a: measured families
+    as further groups of the published ones.
+    """
     rows, intercepts = [], []
-    for source, part in points.groupby("source", sort=False):
+    parts = list(points.groupby("source", sort=False))
+    if len(parts) > 1:
+        parts.append((TOGETHER, points))
+    for source, part in parts:
         families = list(part["family"].unique())
         subsets = {"all": np.ones(len(part), dtype=bool)}
-        if len(families) > 1:
+        if len(families) > 1 and source != TOGETHER:
             subsets |= {f"without {family}": (part["family"] != family).to_numpy() for family in families}
             subsets |= {f"{family} alone": (part["family"] == family).to_numpy() for family in families}
         for subset, chosen in subsets.items():
@@ -89,10 +97,10 @@ def loss_fits(points: pd.DataFrame, n_resamples: int, seed: int) -> tuple[pd.Dat
             for form in ("power", "exponential", "logarithmic") if subset == "all" else ("power",):
                 fit = group_fit(some["m"], some["loss"], group_names(some), form)
                 rows.append({"source": source, "subset": subset, **fit_row(fit, some["model"], n_resamples, seed)})
-                if subset == "all" and form == "power":
-                    numbers = part.groupby(["family", "dataset"], as_index=False).agg(n_points=("m", "size"))
+                if subset == "all" and form == "power" and source != TOGETHER:
+                    numbers = part.groupby(["source", "family", "dataset"], as_index=False).agg(n_points=("m", "size"))
                     found = dict(zip(fit.groups, fit.intercepts, strict=True))
-                    intercepts.append(numbers.assign(source=source, intercept=group_names(numbers).map(found)))
+                    intercepts.append(numbers.assign(intercept=group_names(numbers).map(found)))
     fits = pd.DataFrame(rows, columns=list(tables.dictionary()["llm_loss_fit"]["columns"]))
     return fits, pd.concat(intercepts)
 
@@ -109,7 +117,8 @@ def main() -> None:
     options = parser.parse_args()
     points = [published_losses(options.published)]
     if options.losses:
-        points.append(tables.read("llm_losses", options.losses)[POINTS])
+        measured = tables.read("llm_losses", options.losses)
+        points.append(measured[measured["status"] == "measured"][POINTS])
     fits, intercepts = loss_fits(pd.concat(points, ignore_index=True), options.resamples, options.seed)
     tables.write("llm_loss_fit", fits, options.fit)
     tables.write("llm_loss_intercepts", intercepts, options.intercepts)

@@ -23,6 +23,7 @@ Estimator = Literal["huber", "least_squares", "least_absolute"]
 GRID = {1: 60, 2: 24, 3: 14}  # cells along each exponent by K: below 3000 cells in all
 EXPONENTS = (0.05, 1.5)  # range of the grid; the finish may leave it
 LIMITS = (0.005, 5.0)  # an exponent that ends outside says that its term is no power law here
+POLISH = 3  # plain Newton steps at the end of a search
 VANISHED = 1e-5  # a term whose share of the loss is below this everywhere is not there
 
 
@@ -178,17 +179,31 @@ def newton(problem: Problem, start: FloatArray, fixed: int | None = None) -> tup
         theta[free] = part
         return theta
 
+    def gradient(part: FloatArray) -> FloatArray:
+        return problem.gradient(whole(part))[free] / scale
+
+    def hessian(part: FloatArray) -> FloatArray:
+        return problem.hessian(whole(part))[np.ix_(free, free)] / scale
+
     result = optimize.minimize(
         lambda part: problem.objective(whole(part)) / scale,
         start[free],
-        jac=lambda part: problem.gradient(whole(part))[free] / scale,
-        hess=lambda part: problem.hessian(whole(part))[np.ix_(free, free)] / scale,
+        jac=gradient,
+        hess=hessian,
         method="trust-exact",
         options={"gtol": 1e-6, "maxiter": 300},
     )
-    # Near the end no step improves the objective beyond its rounding, which scipy calls a failure: ask the gradient.
-    flat = np.abs(result.jac).max() <= 1e-6 * max(result.fun, 1)
-    return whole(result.x), float(result.fun * scale), bool(flat)
+    part, slope = result.x, np.abs(result.jac).max()
+    # Near the end no step improves the objective beyond its rounding, and scipy stops: the gradient knows the way on.
+    for _ in range(POLISH):
+        curvature = hessian(part)
+        if np.linalg.eigvalsh(curvature)[0] <= 0:
+            break
+        step = part - np.linalg.solve(curvature, gradient(part))
+        if not np.abs(gradient(step)).max() < slope:
+            break
+        part, slope = step, np.abs(gradient(step)).max()
+    return whole(part), problem.objective(whole(part)), bool(slope <= 1e-6 * max(result.fun, 1))
 
 
 def least_absolute(problem: Problem, start: FloatArray, steps: int = 60) -> tuple[FloatArray, float, bool]:

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from scaling.command import InputError
 from scaling.geometry import mean_sq_overlap_from_gram, row_norms
@@ -59,6 +60,15 @@ def block_rows(m: int) -> int:
     return max(1, BLOCK // m)
 
 
+def blocks_shown(matrix: Matrix) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """One pass over the blocks of rows, with a bar on a terminal."""
+    nu, m = matrix.shape
+    with tqdm(total=nu, unit=" rows", disable=None) as bar:
+        for start, block in matrix.blocks(block_rows(m)):
+            yield start, block
+            bar.update(len(block))
+
+
 def survey(matrix: Matrix, vocabulary: int | None = None) -> RowSurvey:
     """Norms of all rows, and the rows that count: in the vocabulary, not zero, not a copy of an earlier row.
 
@@ -68,7 +78,7 @@ def survey(matrix: Matrix, vocabulary: int | None = None) -> RowSurvey:
     norms, kept, total = np.empty(nu), np.zeros(nu, dtype=bool), np.zeros(m)
     seen: set[bytes] = set()
     n_zero = n_duplicate = 0
-    for start, block in matrix.blocks(block_rows(m)):
+    for start, block in blocks_shown(matrix):
         norm = row_norms(block)
         if not np.isfinite(norm).all():
             raise InputError(f"row {start + int(np.argmin(np.isfinite(norm)))} holds a value that is not finite")
@@ -97,7 +107,7 @@ def unit_blocks(
     matrix: Matrix, chosen: NDArray[np.bool_], centre: NDArray[np.float64] | None = None
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     """(row numbers, unit rows) of the chosen rows, block by block; with `centre` removed first when given."""
-    for start, block in matrix.blocks(block_rows(matrix.shape[1])):
+    for start, block in blocks_shown(matrix):
         rows = np.flatnonzero(chosen[start : start + len(block)])
         w: NDArray[np.float32] = block[rows] if len(rows) < len(block) else block
         if centre is not None:

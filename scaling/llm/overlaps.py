@@ -2,8 +2,6 @@
 
 import argparse
 import logging
-import resource
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from scaling import arrays, geometry, tables
-from scaling.command import InputError, run
+from scaling.command import InputError, peak_memory, run
 from scaling.llm.files import Folder
 from scaling.llm.geometry import mean_sq_overlaps, pair_statistics, survey
 from scaling.llm.hub import Repository
@@ -62,6 +60,7 @@ def measure(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
         raise InputError(f"{request.model}: its head has {m} columns, the config says m = {request.m}")
     logger.info("%s: %s, %d x %d %s", request.model, found.tensor, n_rows, m, tensor.dtype)
     rows = survey(matrix, vocabulary)
+    logger.info("%s: %d rows count, %d left out", request.model, rows.kept.sum(), n_rows - rows.kept.sum())
     raw, everything, centred = mean_sq_overlaps(matrix, rows)
     logger.info("%s: mean squared overlap %.6g, centred %.6g, 1/m %.6g", request.model, raw, centred, 1 / m)
     pairs = pair_statistics(matrix, rows, request.pairs, request.sample_rows, request.seed)
@@ -113,16 +112,6 @@ def measure(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
         "seconds": time.perf_counter() - begun,
     }
     return row, {"norm": rows.norms, "kept": rows.kept}
-
-
-def peak_memory() -> int:
-    """Largest resident memory of this process so far, in bytes."""
-    status = Path("/proc/self/status")
-    if status.exists():  # Linux; ru_maxrss would count the parent's memory at the fork as ours
-        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(peak.split()[1]) * 1024
-    peak_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak_rss if sys.platform == "darwin" else peak_rss * 1024
 
 
 def record(request: Request, attempt: int) -> tuple[pd.DataFrame, dict[str, Any]]:

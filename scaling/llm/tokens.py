@@ -5,10 +5,8 @@ Ranks come from one half of the text and counts from the other, because the nois
 """
 
 import argparse
-import ast
 import logging
 import re
-import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from scipy import optimize, stats
 
 from scaling import arrays, tables
 from scaling.command import InputError, run
+from scaling.llm.corpus import documents, read_documents
 from scaling.llm.files import Folder
 from scaling.llm.hub import Repository
 from scaling.llm.tokenizer_file import model_tokenizer, tokenizer_size
@@ -41,31 +40,12 @@ class Text:
 
 
 def read_text(source: str) -> str:
-    """The UTF-8 text in file `source`; for "python", the documentation that comes with Python (language and library).
+    """The documents of `source` one after the other; "python" is the corpus that comes with Python.
 
-    Raises InputError when the file is missing or not UTF-8.
+    Raises InputError when they are missing or not UTF-8.
     """
-    if source == "python":
-        return python_documentation()
-    try:
-        return Path(source).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{source}: no such text; name a UTF-8 file, or python for Python's documentation") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{source}: not UTF-8 text ({error})") from None
-
-
-def python_documentation() -> str:
-    """The language reference's topics and every docstring of the standard library, in order of file name."""
-    library = Path(sysconfig.get_path("stdlib"))
-    files = [*sorted(library.glob("*.py")), *sorted((library / "pydoc_data").glob("*.py"))]
-    texts: list[str] = []
-    for file in files:
-        for node in ast.walk(ast.parse(file.read_bytes())):
-            # Docstrings, and the topics, are strings of more than one line.
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" in node.value:
-                texts.append(node.value)
-    return "\n".join(texts)
+    found = documents() if source == "python" else read_documents(Path(source))
+    return "\n".join(document.text for document in found)
 
 
 def encode(tokenizer: str, text: str, source: Folder | Repository | None = None, cache: Path = Path()) -> Text:

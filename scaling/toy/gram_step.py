@@ -13,109 +13,32 @@ What makes it fast, in the order of the gain:
 - samples with feature i alone share the row G_i: output j can fire in one of them only if b_j > 0 or
   b_j + max(v) G_ij > 0, so one look at the row serves all of them;
 - soon few outputs are positive (0.3-7 %), and the backward pass goes over these alone;
+- outputs whose sign a bound settles are left out of all this, see `outputs`;
 - outputs come in blocks of columns, so that G stays in the cache whatever n.
+
+At the start up to 40 % of the outputs are positive. Then the backward pass is dense: R by whole rows, four samples of a
+feature alone at a time, and two products.
 """
 
 import numba
 import numpy as np
 
+from scaling.toy.outputs import outputs_on, sort_outputs
+from scaling.toy.rows import (
+    add,
+    add_outer,
+    collect,
+    exchange,
+    positive,
+    pre_activation,
+    reach_alone,
+    rectify,
+    rectify_four,
+)
 from scaling.toy.workspace import COLUMNS, sort_batch
 
 
 LANES = 8  # rows of W are padded by zero columns to a whole number of float32 vectors
-
-
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
-def add(Y, i, X, j, a):
-    """Row i of Y += a (row j of X)."""
-    for c in range(Y.shape[1]):
-        Y[i, c] += a * X[j, c]
-
-
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
-def exchange(dY, Y, i, dX, X, j, a):
-    """Both halves of the gradient of a y_i . x_j: dY_i += a X_j and dX_j += a Y_i."""
-    for c in range(Y.shape[1]):
-        dY[i, c] += a * X[j, c]
-    for c in range(Y.shape[1]):
-        dX[j, c] += a * Y[i, c]
-
-
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
-def reach_alone(flags, b, G, r, v):
-    """Flag the outputs that can fire in samples whose one active feature is at most v: max(b, b + v G_r) > 0."""
-    for j in range(G.shape[1]):
-        flags[j] = max(b[j], b[j] + v * G[r, j]) > 0
-
-
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
-def pre_activation(z, b, G, rows, values, start, stop):
-    """z = b + sum_i x_i G_i of one sample over the outputs of a block."""
-    r, v = rows[start], values[start]
-    for j in range(G.shape[1]):
-        z[j] = b[j] + v * G[r, j]
-    for t in range(start + 1, stop):
-        r, v = rows[t], values[t]
-        for j in range(G.shape[1]):
-            z[j] += v * G[r, j]
-
-
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
-def positive(flags, z, width):
-    """Flag the outputs with z > 0."""
-    for j in range(width):
-        flags[j] = z[j] > 0
-
-
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
-def rectify(z, width):
-    """z = max(z, 0); returns how many are positive."""
-    zero, one = np.float32(0), np.float32(1)
-    found = zero
-    for j in range(width):
-        found += one if z[j] > 0 else zero
-        z[j] = max(z[j], zero)
-    return found
-
-
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
-def absorb(db, d):
-    """Add d to db; returns sum_j d_j^2."""
-    error = np.float32(0)
-    for j in range(db.shape[0]):
-        db[j] += d[j]
-        error += d[j] * d[j]
-    return error
-
-
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
-def add_outer(R, r, d, v):
-    """Row r of R += v d."""
-    for j in range(R.shape[1]):
-        R[r, j] += v * d[j]
-
-
-@numba.njit(cache=True)
-def collect(flags, words, width, fired):
-    """Write the indices of set flags and return how many; `words` is the same memory, eight flags a word.
-
-    Few words have a flag, and a branch on each would be mispredicted: so first words, then flags.
-    """
-    some, last = 0, (width + 7) // 8
-    for j in range(width, 8 * last):
-        flags[j] = 0
-    for w in range(last):
-        fired[some] = w
-        some += words[w] != 0
-    found = some
-    for q in range(some):
-        w = fired[q]
-        for j in range(8 * w, 8 * w + 8):
-            fired[found] = j
-            found += flags[j]
-    for q in range(found - some):
-        fired[q] = fired[some + q]
-    return found - some
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
@@ -135,22 +58,49 @@ def sums_alone(values, start, stop, b, g, own):
     return x_d, d_sum, error
 
 
+@numba.njit(cache=True, fastmath=True, error_model="numpy")
+def dense_alone(db, R, b, own, G, r, values, start, stop):
+    """The samples of the feature of row r alone, over all outputs of a block; its own output is `own`, if in the block.
+
+    They are taken by fours, filled up by samples of value 0, which are as empty ones. Adds sum_s d_s to db and
+    sum_s x_s d_s to row r of R; returns the change of the squared error and how many outputs fired in each four.
+    """
+    zero = np.float32(0)
+    loss, hits = zero, zero
+    if 0 <= own < G.shape[1]:  # d = z - x is summed as such, since z and x may almost cancel
+        g = G[r, own]
+        x_d, d_sum, loss = sums_alone(values, start, stop, b[own], g, np.float32(1))
+        R[r, own] += x_d
+        db[own] += d_sum
+        G[r, own] = np.float32(-1e30)  # silent below
+    for t in range(start, stop, 4):
+        v0 = values[t]
+        v1 = values[t + 1] if t + 1 < stop else zero
+        v2 = values[t + 2] if t + 2 < stop else zero
+        v3 = values[t + 3] if t + 3 < stop else zero
+        error, found = rectify_four(R, db, b, G, r, v0, v1, v2, v3)
+        loss += error
+        hits += found
+    if 0 <= own < G.shape[1]:
+        G[r, own] = g
+    return loss, hits
+
+
 @numba.njit(cache=True)
-def dense_sample(z, db, R, b, first, G, active, rows, values, start, stop):
-    """One sample over all outputs of a block: adds d to db and x d^T to R.
+def dense_group(z, db, R, b, first, G, place, rows, values, start, stop):
+    """One sample of several features over all outputs of a block: adds d to db and x d^T to R.
 
     Returns the change of the squared error and how many outputs fired.
     """
-    width = G.shape[1]
     pre_activation(z, b, G, rows, values, start, stop)
-    found = rectify(z, width)
-    error = np.float32(0)
+    error, found = rectify(z, db)
     for t in range(start, stop):
-        j = active[rows[t]] - first
-        if 0 <= j < width and z[j] > 0:
-            z[j] -= values[t]
-            error -= values[t] * values[t]
-    error += absorb(db, z)
+        j = place[rows[t]] - first
+        if 0 <= j < G.shape[1] and z[j] > 0:
+            d = z[j] - values[t]
+            error += d * d - values[t] * values[t] - z[j] * z[j]
+            z[j] = d
+            db[j] -= values[t]
     for t in range(start, stop):
         add_outer(R, rows[t], z, values[t])
     return error, found
@@ -163,55 +113,62 @@ def loss_and_gradients(W, b, k, work, dense_backward):
     Returns the error and the share of the outputs looked at that fired. Both ways of the backward pass give the same
     gradients.
     """
-    n = W.shape[0]
     zero, one = np.float32(0), np.float32(1)
     u, empty, groups = sort_batch(work, k, W)
-    active, dW, db, h, dh, fired, flags = work.active, work.dW, work.db, work.h, work.dh, work.fired, work.flags
+    active, place, h, dh, fired, flags = work.active, work.place_live_U, work.h, work.dh, work.fired, work.flags
     z, words = work.z, work.words
     alone_start, alone_value = work.alone_start, work.alone_value
     group_start, group_row, group_value = work.group_start, work.group_row, work.group_value
-    W_U, dW_U = work.W_U[:u], work.dW_U[:u]
-    dW[:] = zero
+    W_U, dW_U, W_L, dW_L, db_L = work.W_U[:u], work.dW_U[:u], work.W_L, work.dW_L, work.db_L
+    work.dW[:] = zero
+    work.db[:] = zero
     dW_U[:] = zero
+    h[:groups] = zero
     loss = 0.0
     for t in range(k):
         loss += work.value[t] * work.value[t]
+    filled = 0
     for r in range(u):
+        filled += (alone_start[r] - alone_start[r + 1]) % 4
         work.reach[r] = zero
         for t in range(alone_start[r], alone_start[r + 1]):
             work.reach[r] = max(work.reach[r], alone_value[t])
-    if not dense_backward:
-        h[:groups] = zero
-        dh[:groups] = zero
-        for g in range(groups):
-            for t in range(group_start[g], group_start[g + 1]):
-                add(h, g, W_U, group_row[t], group_value[t])
+    for g in range(groups):
+        for t in range(group_start[g], group_start[g + 1]):
+            add(h, g, W_U, group_row[t], group_value[t])
+    live, on = sort_outputs(work, W, b, u, groups)
+    dW_L[:live] = zero
+    dh[:groups] = zero
+    if on > 0:
+        loss += outputs_on(W, b, work, u, groups, on)
 
     looks, hits = 0, 0
-    for first in range(0, n, COLUMNS):
-        width = min(COLUMNS, n - first)
-        W_J, b_J, db_J = W[first : first + width], b[first : first + width], db[first : first + width]
+    for first in range(0, live, COLUMNS):
+        width = min(COLUMNS, live - first)
+        W_J, b_J, db_J = W_L[first : first + width], work.b_L[first : first + width], db_L[first : first + width]
         G = work.G[: u * width].reshape(u, width)
         np.dot(W_U, W_J.T, G)
+        rest = empty - (filled if dense_backward else 0)
         for j in range(width):
             y = max(b_J[j], zero)
-            loss += empty * y * y
-            db_J[j] = empty * y
+            loss += rest * y * y
+            db_J[j] = rest * y
 
         if dense_backward:
             R = work.R[: u * width].reshape(u, width)
             R[:] = zero
-            for t in range(alone_start[u]):
-                error, found = dense_sample(z, db_J, R, b_J, first, G, active, work.alone_row, alone_value, t, t + 1)
+            for r in range(u):
+                start, stop = alone_start[r], alone_start[r + 1]
+                error, found = dense_alone(db_J, R, b_J, place[r] - first, G, r, alone_value, start, stop)
                 loss += error
                 hits += found
             for g in range(groups):
                 start, stop = group_start[g], group_start[g + 1]
-                error, found = dense_sample(z, db_J, R, b_J, first, G, active, group_row, group_value, start, stop)
+                error, found = dense_group(z, db_J, R, b_J, first, G, place, group_row, group_value, start, stop)
                 loss += error
                 hits += found
-            looks += (alone_start[u] + groups) * width
-            dW[first : first + width] += np.dot(R.T, W_U)
+            looks += ((alone_start[u] + filled) // 4 + groups) * width
+            np.dot(R.T, W_U, dW_L[first : first + width])
             dW_U += np.dot(R, W_J)
             continue
 
@@ -223,36 +180,40 @@ def loss_and_gradients(W, b, k, work, dense_backward):
             found = collect(flags, words, width, fired)
             looks += width
             hits += found
+            own_place = place[r] - first
             for q in range(found):
-                j = first + fired[q]
-                own = one if j == active[r] else zero
-                x_d, d_sum, error = sums_alone(alone_value, start, stop, b[j], G[r, fired[q]], own)
+                j = fired[q]
+                own = one if j == own_place else zero
+                x_d, d_sum, error = sums_alone(alone_value, start, stop, b_J[j], G[r, j], own)
                 loss += error
-                db[j] += d_sum
-                exchange(dW, W, j, dW_U, W_U, r, x_d)
+                db_J[j] += d_sum
+                exchange(dW_L, W_L, first + j, dW_U, W_U, r, x_d)
 
         for g in range(groups):
             start, stop = group_start[g], group_start[g + 1]
             pre_activation(z, b_J, G, group_row, group_value, start, stop)
             positive(flags, z, width)
+            for t in range(start, stop):
+                j = place[group_row[t]] - first
+                if 0 <= j < width and z[j] > 0:
+                    z[j] -= group_value[t]
+                    loss -= group_value[t] * group_value[t]
             found = collect(flags, words, width, fired)
             looks += width
             hits += found
             for q in range(found):
-                j = first + fired[q]
-                d = z[fired[q]]
-                for t in range(start, stop):
-                    if active[group_row[t]] == j:
-                        loss -= group_value[t] * group_value[t]
-                        d -= group_value[t]
-                loss += d * d
-                db[j] += d
-                exchange(dW, W, j, dh, h, g, d)
+                j = fired[q]
+                loss += z[j] * z[j]
+                db_J[j] += z[j]
+                exchange(dW_L, W_L, first + j, dh, h, g, z[j])
 
     if not dense_backward:
         for g in range(groups):
             for t in range(group_start[g], group_start[g + 1]):
                 add(dW_U, group_row[t], dh, g, group_value[t])
     for r in range(u):
-        add(dW, active[r], dW_U, r, one)
+        add(work.dW, active[r], dW_U, r, one)
+    for j in range(live):
+        add(work.dW, work.live[j], dW_L, j, one)
+        work.db[work.live[j]] = db_L[j]
     return loss, hits / max(looks, 1)

@@ -6,6 +6,7 @@ Dense x and autograd, one line an equation. The engines compute the same numbers
 import torch
 from torch import Tensor
 
+from scaling.decay import decay_rows
 from scaling.toy.recipe import Recipe
 
 
@@ -32,19 +33,6 @@ def draw_dense(p: Tensor, batch_size: int, generator: torch.Generator) -> Tensor
     shape = (batch_size, len(p))
     u = torch.rand(shape, generator=generator, dtype=p.dtype, device=p.device) < p
     return 2 * torch.rand(shape, generator=generator, dtype=p.dtype, device=p.device) * u
-
-
-@torch.no_grad()
-def decay_rows(W: Tensor, rate: float) -> None:
-    """Signed decoupled weight decay in place, rate = lr gamma (paper, appendix on weight decay).
-
-    gamma >= 0: W *= 1 - rate. gamma < 0: W_i += rate W_i (1 - 1/||W_i||), which pulls the norms of rows to 1.
-    """
-    if rate >= 0:
-        W *= 1 - rate
-    else:
-        norm = W.norm(dim=1, keepdim=True)
-        W += torch.where(norm > 0, rate * W * (1 - 1 / norm), 0)
 
 
 class PlainTraining:

@@ -168,10 +168,16 @@ AXES = ("m", "gamma", "alpha", "activation_density", "learning_rate_factor", "se
 
 
 def stacks(toy: Mapping[str, Any]) -> dict[str, list[Cell]]:
-    """Cells that one job of the torch engine trains: a grid at one law, alpha and density; no cell stands in two."""
+    """Cells that one job of the torch engine trains, by name; no cell stands in two.
+
+    They share all that sets the cost of a step, training, law, n, m and density, so that none is padded for another;
+    exponents, decays and seeds lie along the stack.
+    """
     found: dict[str, list[Cell]] = {}
     for cell in distinct_cells(toy).values():
-        found.setdefault(cell.setting.replace("/", "_"), []).append(cell)
+        rate = "" if cell.learning_rate_factor == 1 else f"_lr{cell.learning_rate_factor:.6g}"
+        name = f"{cell.training}_{cell.frequency_law}_n{cell.n}_m{cell.m}_E{cell.activation_density:.6g}{rate}"
+        found.setdefault(name, []).append(cell)
     return found
 
 

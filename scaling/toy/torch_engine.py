@@ -13,11 +13,15 @@ the pre-activation is z = h P^T. Let d = y - x where y > 0, else 0. Then, withou
 - x is never dense: h and x^T d W are sums of weighted rows, one fused kernel each, in a fixed order.
 - A sample needs a row of h only if it has an active feature. The e others share one row, [0 | 0 | sqrt(e)]: ReLU is
   positively homogeneous, so this row's loss and gradient are e times those of one sample without features.
+- Random numbers are a function of a model's seed, the step and their place in the batch: a model's samples do not
+  depend on the stack that it is trained in.
 - Nothing in a step waits for the device, and the step's number lives there, so a step can be a CUDA graph.
 
-All products are in float32 with TF32 off (`torch.backends.cuda.matmul.fp32_precision = "ieee"`, set for the process).
+All products are in float32 with TF32 off, unless asked for (`torch.backends.cuda.matmul.fp32_precision`, "ieee" or
+"tf32", set for the process).
 """
 
+import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -31,6 +35,8 @@ from scaling.toy.recipe import Recipe
 
 
 WARM_UP = 3  # steps before a CUDA graph is captured: libraries allocate in their first calls
+
+log = logging.getLogger(__name__)
 
 
 class Entries(NamedTuple):
@@ -58,11 +64,11 @@ def room(p: NDArray[np.float64], batch_size: int) -> tuple[int, int]:
 def models_that_fit(p: NDArray[np.float64], m: int, batch_size: int, memory: int) -> int:
     """How many models of width m and frequencies p (shape (n,), the densest of the stack) fit into `memory` bytes.
 
-    Counts d (R n floats), ten arrays like P, four like h and 96 bytes a point drawn; the libraries' own space is extra.
+    Counts d (R n floats), ten arrays like P, four like h and 128 bytes a point drawn; what libraries take is extra.
     """
     n, width = len(p), _aligned(m + 1)
     points, rows = room(p, batch_size)
-    return memory // (4 * (rows * n + 10 * n * width + 4 * rows * width) + 96 * points)
+    return memory // (4 * (rows * n + 10 * n * width + 4 * rows * width) + 128 * points)
 
 
 def _aligned(size: float) -> int:
@@ -81,35 +87,55 @@ def _sums(matrix: Tensor, index: Tensor, weight: Tensor, owner: Tensor, owners: 
     return embedding_bag(index, matrix, start, mode="sum", per_sample_weights=weight)
 
 
+def _signed(bits: int) -> int:
+    """64 bits as the int64 that has them."""
+    return bits - 2**64 if bits >= 2**63 else bits
+
+
+def uniform(seed: Tensor, place: Tensor) -> Tensor:
+    """Number `place` of the SplitMix64 stream of a seed, as float64 in [0, 1); int64 tensors of shapes that broadcast.
+
+    A bijection of seed + place times the golden ratio, in which every bit depends on every other (Steele, Lea and
+    Flood, "Fast splittable pseudorandom number generators", 2014).
+    """
+    x = seed + place * _signed(0x9E3779B97F4A7C15)
+    x = (x ^ ((x >> 30) & (2**34 - 1))) * _signed(0xBF58476D1CE4E5B9)
+    x = (x ^ ((x >> 27) & (2**37 - 1))) * _signed(0x94D049BB133111EB)
+    x = x ^ ((x >> 31) & (2**33 - 1))
+    return ((x >> 11) & (2**53 - 1)).double() * 2.0**-53
+
+
 class Sampler:
-    """Exact Bernoulli draws of x on the device for K models, as entries, from one generator.
+    """Exact Bernoulli draws of x on the device for K models, as entries, each from the stream of its own seed.
 
     Cells (sample, feature) lie on a line, each as long as its hazard -log(1 - p_i); points of a Poisson process of
     rate 1 fall on it, and a cell is active if it holds a point: probability 1 - e^(log(1 - p_i)) = p_i, independently.
     """
 
-    def __init__(self, p: Sequence[NDArray[np.float64]], batch_size: int, seed: int, device: torch.device) -> None:
+    def __init__(
+        self, p: Sequence[NDArray[np.float64]], batch_size: int, seeds: Sequence[int], device: torch.device
+    ) -> None:
         self.batch_size = batch_size
         self.points, self.rows = (max(size) for size in zip(*(room(q, batch_size) for q in p), strict=True))
         line = np.cumsum([hazards(q) for q in p], axis=1)
         self.hazard = torch.from_numpy(line[:, -1:]).to(device)  # (K, 1), of a whole sample
         self.line = torch.from_numpy(line / line[:, -1:]).to(device)  # (K, n), ends with exactly 1
-        self.generator = torch.Generator(device).manual_seed(seed)
+        self.seeds = torch.tensor([_signed(seed) for seed in seeds], device=device)[:, None]
+        self.place = torch.arange(self.points, device=device)
 
-    def draw(self) -> Entries:
-        """One fresh batch a model."""
-        shape, device = (len(self.line), self.points), self.line.device
-        gap = torch.empty(shape, dtype=torch.float64, device=device).exponential_(generator=self.generator)
-        time = gap.cumsum(1) / self.hazard  # in samples
+    def draw(self, step: Tensor) -> Entries:
+        """The batch of each model at a step, shape (1,) int64."""
+        place = (step << 32) + 2 * self.place
+        time = -torch.log1p(-uniform(self.seeds, place)).cumsum(1) / self.hazard  # in samples
         sample = time.floor()
         feature = torch.searchsorted(self.line, time - sample, right=True)
         inside = sample < self.batch_size
         new_sample = _changes(sample)
         active = (new_sample | _changes(feature)) & inside  # further points of a cell add nothing
-        value = 2 * torch.rand(shape, generator=self.generator, device=device) * active
+        value = 2 * uniform(self.seeds, place + 1).float() * active
         row = (new_sample & inside).cumsum(1) - 1  # counts the samples with features
         used = row[:, -1:] + 1
-        weight = (torch.arange(self.rows, device=device) < used).float()
+        weight = (torch.arange(self.rows, device=self.place.device) < used).float()
         weight[:, -1:] = (self.batch_size - used).sqrt()
         return Entries(row.clamp(min=0), feature, value, weight)
 
@@ -126,10 +152,11 @@ def entries(x: Tensor) -> Entries:
 
 
 class TorchStack:
-    """K models in training on one device, along the first axis: W_k (n, m_k), b_k (n,), p_k, gamma_k, factor_k.
+    """K models in training on one device, along the first axis: W_k (n, m_k), b_k (n,), p_k, gamma_k, seed_k, factor_k.
 
-    One generator, seeded with `seed`, serves all: a model's draws depend on its place and on the others' p.
-    `cuda_graph` replays each step as one launch. Raises ValueError for shapes that do not agree.
+    A seed (below 2^64) makes the model's samples, whatever else is in the stack. `cuda_graph` replays each step as one
+    launch, where the device can; `tf32` rounds the factors of products to 10 bits. Raises ValueError for shapes that
+    do not agree.
     """
 
     def __init__(
@@ -139,16 +166,17 @@ class TorchStack:
         p: Sequence[NDArray[np.float64]],
         gamma: Sequence[float],
         recipe: Recipe,
-        seed: int,
+        seeds: Sequence[int],
         learning_rate_factor: Sequence[float] | None = None,
         device: str = "cpu",
         cuda_graph: bool = False,
+        tf32: bool = False,
     ) -> None:
-        torch.backends.cuda.matmul.fp32_precision = "ieee"
+        torch.backends.cuda.matmul.fp32_precision = "tf32" if tf32 else "ieee"
         factor = [1.0] * len(W) if learning_rate_factor is None else learning_rate_factor
         K, n, self.widths = len(W), len(b[0]), [w.shape[1] for w in W]
-        if not K == len(b) == len(p) == len(gamma) == len(factor):
-            raise ValueError("a stack needs as many W as b, p, gamma and learning-rate factors")
+        if not K == len(b) == len(p) == len(gamma) == len(seeds) == len(factor):
+            raise ValueError("a stack needs as many W as b, p, gamma, seeds and learning-rate factors")
         if {array.shape[0] for arrays in (W, b, p) for array in arrays} != {n}:
             raise ValueError(f"the models of a stack share n = {n}")
         P = np.zeros((K, n, _aligned(max(self.widths) + 1)), np.float32)
@@ -163,7 +191,7 @@ class TorchStack:
         t = np.arange(1, recipe.steps + 1)
         share, unbias = recipe.schedule(), 1 / (1 - recipe.beta1**t)
         self.table = self._real(np.stack([share, share * unbias, (1 - recipe.beta2**t) ** -0.5], axis=1))  # (steps, 3)
-        self.sampler = Sampler(p, recipe.batch_size, seed, self.device)
+        self.sampler = Sampler(p, recipe.batch_size, seeds, self.device)
         self.recipe, self.cuda_graph, self.step = recipe, cuda_graph, 0
         self.losses = torch.zeros(recipe.steps, K, dtype=torch.float64, device=self.device)
         self.clock = torch.zeros(1, dtype=torch.int64, device=self.device)  # the step, on the device
@@ -189,16 +217,25 @@ class TorchStack:
             raise ValueError(f"{last} steps asked of a recipe of {self.recipe.steps}")
         while self.step < last:
             if self.cuda_graph and self.graph is None and self.step >= WARM_UP:
-                self.graph = torch.cuda.CUDAGraph()
-                self.graph.register_generator_state(self.sampler.generator)
-                with torch.cuda.graph(self.graph):
-                    self._train(self.sampler.draw())  # captured, not run
+                self._capture()
             if self.graph is None:
-                self._train(self.sampler.draw())
+                self._train(self.sampler.draw(self.clock))
             else:
                 self.graph.replay()
             self.step += 1
         return self.losses[last - steps : last].cpu().numpy()
+
+    def _capture(self) -> None:
+        """Capture a step, without running it, as a CUDA graph; where that fails, steps go on one launch at a time."""
+        try:
+            torch.cuda.empty_cache()  # the graph has memory of its own
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                self._train(self.sampler.draw(self.clock))
+            self.graph = graph
+        except RuntimeError as error:
+            log.warning("no CUDA graph (%s): each step is launched piece by piece", str(error).partition("\n")[0])
+            self.cuda_graph = False
 
     def gradients(self, x: Tensor) -> tuple[NDArray[np.float64], list[NDArray[np.float32]], list[NDArray[np.float32]]]:
         """Mean losses over batch and features (K,) and the gradients by each W_k and b_k, on x (K, B, n) float32."""

@@ -34,7 +34,8 @@ from scaling.toy.study import AXES, Cell
 CURVE_POINTS = 200  # of the kept loss curve
 TAIL = 100  # training batches that the paper averages
 HELD_OUT_SAMPLES = 2**17
-STACK_MEMORY = 16  # GiB; a fixed number, since a model's draws depend on what else is in its stack
+STACK_SHARE = 0.8  # of a GPU's free memory for a stack; the rest is for libraries and what a graph keeps
+STACK_MEMORY = 4  # GiB for a stack on the CPU
 
 log = logging.getLogger(__name__)
 
@@ -119,10 +120,10 @@ def train_one(cell: Cell, recipe: Recipe, n_samples: int, path: Path) -> None:
     save(cell, recipe, *trained, path, n_samples=n_samples, device="numba, 1 thread", seconds=seconds)
 
 
-def train_stack(cells: list[Cell], recipe: Recipe, n_samples: int, folder: Path, cuda_graph: bool = False) -> None:
+def train_stack(cells: list[Cell], recipe: Recipe, n_samples: int, folder: Path, cuda_graph: bool = True) -> None:
     """Train models of one n together in PyTorch and save each; a diverged one is named after the others are saved.
 
-    The samples come from one generator, whose seed follows from the cells of the stack.
+    A model's samples follow from its own seed, whatever else is in the stack.
     """
     # Imported here since torch takes seconds to load and the CPU engine needs none of it.
     import torch
@@ -132,19 +133,17 @@ def train_stack(cells: list[Cell], recipe: Recipe, n_samples: int, folder: Path,
     device = "cuda" if torch.cuda.is_available() else "cpu"
     start = time.perf_counter()
     states = [initial_state(cell.n, cell.m, cell.random_streams()[0]) for cell in cells]
-    seed = int(
-        np.random.SeedSequence([cell.random_streams()[1].integers(2**32) for cell in cells]).generate_state(1)[0]
-    )
+    seeds = [int(cell.random_streams()[1].integers(2**63)) for cell in cells]
     stack = TorchStack(
         [W for W, _ in states],
         [b for _, b in states],
         [cell.p for cell in cells],
         [cell.gamma for cell in cells],
         recipe,
-        seed,
+        seeds,
         [cell.learning_rate_factor for cell in cells],
         device=device,
-        cuda_graph=cuda_graph,
+        cuda_graph=cuda_graph and device == "cuda",
     )
     parts = []
     with tqdm(total=recipe.steps, desc=f"{len(cells)} models", unit=" steps", disable=None) as bar:
@@ -168,6 +167,15 @@ def train_stack(cells: list[Cell], recipe: Recipe, n_samples: int, folder: Path,
         save(cell, recipe, W, b, losses[:, k], path, n_samples=n_samples, device=label, seconds=seconds)
     if diverged:
         raise DivergedError("; ".join(diverged))
+
+
+def stack_memory(gibibytes: float | None) -> int:
+    """Bytes for a stack: those asked for, else a share of the GPU's free memory, or 4 GiB on a CPU."""
+    import torch  # slow to load, see train_stack
+
+    if gibibytes is None and torch.cuda.is_available():
+        return int(STACK_SHARE * torch.cuda.mem_get_info()[0])
+    return int((STACK_MEMORY if gibibytes is None else gibibytes) * 2**30)
 
 
 def stacks_that_fit(cells: Iterable[Cell], batch_size: int, memory: int) -> Iterator[list[Cell]]:
@@ -215,8 +223,14 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument("--learning-rate-factor", type=float, nargs="+", default=[1.0], help="times the recipe's rates")
     parser.add_argument("--seed", type=int, nargs="+", default=[0], help="seeds")
     parser.add_argument("--samples", type=int, default=HELD_OUT_SAMPLES, help="held-out samples")
-    parser.add_argument("--stack-memory", type=float, default=STACK_MEMORY, help="GiB for a stack of the torch engine")
-    parser.add_argument("--cuda-graph", action="store_true", help="replay each step of a stack as one CUDA graph")
+    parser.add_argument(
+        "--stack-memory",
+        type=float,
+        help="GiB for a stack of the torch engine; without it 0.8 of the GPU's free memory",
+    )
+    parser.add_argument(
+        "--cuda-graph", action=argparse.BooleanOptionalAction, default=True, help="replay each step as one CUDA graph"
+    )
     parser.add_argument("--except", nargs="+", default=[], dest="elsewhere", help="names of models to leave out")
     for field in dataclasses.fields(Recipe):
         kind = int if isinstance(field.default, int) else float
@@ -253,8 +267,7 @@ def main() -> None:
             for cell in cells:
                 train_one(cell, recipe, arguments.samples, arguments.folder / f"{cell.name}.safetensors")
         else:
-            memory = int(arguments.stack_memory * 2**30)
-            for stack in stacks_that_fit(cells, recipe.batch_size, memory):
+            for stack in stacks_that_fit(cells, recipe.batch_size, stack_memory(arguments.stack_memory)):
                 train_stack(stack, recipe, arguments.samples, arguments.folder, arguments.cuda_graph)
 
 

@@ -36,6 +36,24 @@ class Workspace(NamedTuple):
     flags: NDArray[np.uint8]  # (COLUMNS,) which outputs can be positive
     words: NDArray[np.uint64]  # (COLUMNS / 8,) the same memory
     fired: NDArray[np.int32]  # (2 COLUMNS,) their indices
+    live: NDArray[np.int32]  # (n,) outputs whose sign depends on the sample
+    place_live: NDArray[np.int32]  # (n,) where a feature stands in live, else negative
+    place_live_U: NDArray[np.int32]  # (n,) the same for the rows of U
+    W_L: NDArray[np.float32]  # (n, m) their rows
+    b_L: NDArray[np.float32]  # (n,)
+    dW_L: NDArray[np.float32]  # (n, m)
+    db_L: NDArray[np.float32]  # (n,)
+    on: NDArray[np.int32]  # (n,) outputs that are positive in every sample; what follows: see outputs_on
+    W_on: NDArray[np.float32]  # (n, m)
+    dW_on: NDArray[np.float32]  # (n, m)
+    X: NDArray[np.float32]  # (n,)
+    q: NDArray[np.float32]  # (n, m)
+    q_M: NDArray[np.float32]  # (n, m)
+    C: NDArray[np.float32]  # (m, m)
+    M: NDArray[np.float32]  # (m, m)
+    S: NDArray[np.float32]  # (m,)
+    c_on: NDArray[np.float32]  # (m,)
+    own: NDArray[np.float32]  # (m,)
     dW: NDArray[np.float32]  # (n, m) gradient of the summed loss, halved
     db: NDArray[np.float32]  # (n,)
 
@@ -68,6 +86,24 @@ def workspace(n: int, m: int, batch_size: int, length: int) -> Workspace:
         flags=flags,
         words=flags.view(np.uint64),
         fired=np.zeros(2 * COLUMNS, integer),
+        live=np.zeros(n, integer),
+        place_live=np.zeros(n, integer),
+        place_live_U=np.zeros(n, integer),
+        W_L=np.zeros((n, m), real),
+        b_L=np.zeros(n, real),
+        dW_L=np.zeros((n, m), real),
+        db_L=np.zeros(n, real),
+        on=np.zeros(n, integer),
+        W_on=np.zeros((n, m), real),
+        dW_on=np.zeros((n, m), real),
+        X=np.zeros(n, real),
+        q=np.zeros((n, m), real),
+        q_M=np.zeros((n, m), real),
+        C=np.zeros((m, m), real),
+        M=np.zeros((m, m), real),
+        S=np.zeros(m, real),
+        c_on=np.zeros(m, real),
+        own=np.zeros(m, real),
         dW=np.zeros((n, m), real),
         db=np.zeros(n, real),
     )

@@ -4,8 +4,11 @@ import hashlib
 import json
 import logging
 import os
+import platform
+import re
 import shlex
 import sys
+from glob import glob
 from pathlib import Path
 
 import yaml
@@ -24,7 +27,11 @@ os.environ.update(
 
 from scaling.command import InputError
 from scaling.config import check, with_defaults
+from scaling.llm.family import members as family_members
+from scaling.llm.family import recipe_of
+from scaling.toy.recipe import Recipe
 from scaling.toy.study import distinct_cells, stacks, training_arguments
+from scaling.toy.summary import trained
 
 
 def checked_config(config):
@@ -41,6 +48,11 @@ def checked_config(config):
             check(config[name], schema, f"config: {name}")
             config[name] = with_defaults(config[name], schema)
         distinct_cells(config["toy"])
+        family = config["llm"]["family"]
+        try:
+            family_members(family["models"], recipe_of(family))
+        except InputError as error:
+            raise InputError(f"config: llm: family: {error}") from None
         return config
     except InputError as error:
         raise WorkflowError(str(error)) from None
@@ -86,6 +98,19 @@ def get_training_arguments(wildcards):
     return shlex.join(training_arguments([TOY_CELLS[wildcards.model]], config["toy"]))
 
 
+def get_training_minutes(wildcards):
+    """Minutes that a training may take on a slow core: some ten times what it takes on a fast one."""
+    cell = TOY_CELLS[wildcards.model]
+    recipe = Recipe(**config["toy"]["trainings"][cell.training])
+    return 10 + int(recipe.steps * recipe.batch_size * cell.n * cell.m / 3e11)
+
+
+def get_training_memory(wildcards):
+    """MB that a training may take: libraries, sixteen arrays like W and held-out samples."""
+    cell = TOY_CELLS[wildcards.model]
+    return 600 + int(64e-6 * cell.n * cell.m + 0.03 * cell.n)
+
+
 def file_name(name):
     """A name of the config as part of a path; an error where no folder could hold it."""
     part = name.replace(os.sep, "--")
@@ -114,14 +139,40 @@ def command_options(entry, *names):
     )
 
 
-def attempt(path):
+def one_of(names):
+    """A wildcard's pattern that matches these names alone."""
+    return "|".join(re.escape(name) for name in names) or "(?!)"
+
+
+def checkpoint_files(model):
+    """Files of a checkpoint on this machine that a job reads: the family's, or the folder of a local model."""
+    entry = MODELS[model]
+    if model in FAMILY_MODELS:
+        return expand("{path}/{file}", path=entry["path"], file=CHECKPOINT)
+    return entry.get("path", [])
+
+
+def is_remote(model):
+    """Whether a model is read from the Hub."""
+    return "path" not in MODELS[model]
+
+
+def text_file(name):
+    """The documents of a text of the config."""
+    entry = TEXTS.get(name, {})
+    if "dataset" in entry:
+        return f"results/llm/texts/{name}.jsonl"
+    return entry.get("path", CORPUS["held_out"])
+
+
+def attempt(path, table):
     """Which try it is: one more than that of a failure recorded at `path`, so that the next run tries again."""
     if not os.path.exists(path):
         return 1
     from scaling import tables  # takes a second, and most runs have no such file
 
     try:
-        row = tables.read("llm_overlaps", path).iloc[0]
+        row = tables.read(table, path).iloc[0]
     except (InputError, IndexError):  # a table of another version: made again anyway
         return 1
     return int(row["attempt"]) + int(row["status"] == "failed")
@@ -142,17 +193,25 @@ def recorded_folder(wildcards, input):
     return Path(input.run).parent
 
 
+def table_caption(table):
+    """Caption of a table in the report: its own where it has one."""
+    own = Path(workflow.basedir, "workflow", "report", "tables", f"{table}.rst")
+    return f"../report/tables/{table if own.exists() else 'any'}.rst"
+
+
 def closing_lines():
     """What a run has left and where to look."""
     tables = sorted(path.stem for path in Path("results/tables").glob("*.csv"))
     figures = len(list(Path("results/figures").glob("*.svg")))
     models = len(list(Path("results/toy/models").rglob("m*_seed*.safetensors")))
+    members = len(list(Path("results/llm/family").glob("*/*/model.safetensors")))
     lines = {
         f"{len(tables)} tables in results/tables: {', '.join(tables)}": tables,
         f"{figures} figures in results/figures; overview.png shows the main ones": figures,
-        f"{models} trained toy models in results/toy/models": models,
+        f"trained: {models} toy models in results/toy/models, {members} language models in results/llm/family": models
+        + members,
         "published and ours: results/tables/claims.csv, results/figures/claims.png": "claims"
         in tables,
-        "all of it in one file: snakemake --report results/report.html": figures,
+        "all of it in one file: snakemake --report results/report.html; one log a job in logs": figures,
     }
     return "\n".join(line for line, there in lines.items() if there)

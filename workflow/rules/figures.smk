@@ -1,5 +1,6 @@
 # Pictures of the toy study, drawn from the tables alone by one job, since loading the libraries takes longer than a figure.
 # results/figures/{figure}.svg and .png; the figure's name says its number in the paper.
+# results/pages/{table}.html: the tables as pages of the report.
 
 # figure: (its number in the paper, what it shows)
 TOY_FIGURES = {
@@ -24,6 +25,15 @@ OVERVIEW_FIGURES = [
     *(figure for figure in TOY_FIGURES if figure not in ("learning_rate_check", "training_curves")),
     "fig8a_llm_overlaps",
     "fig8b_llm_loss",
+    "llm_family",
+]
+DOCUMENTS = ["README.md", "docs/claims.md", "docs/data_dictionary.md"]  # with marked blocks
+# Rows by the ten thousand: these tables are no pages of the report.
+LONG_TABLES = ["toy_curves", "toy_features"]
+PAGES = [
+    Path(path).stem
+    for path in [*rules.toy.input, *rules.llm.input, *rules.fits.input]
+    if path.endswith(".csv") and Path(path).stem not in LONG_TABLES
 ]
 
 
@@ -64,6 +74,7 @@ rule draw_toy_figures:
         mem_mb=1000,
     params:
         figures=" ".join(TOY_FIGURES),
+        trained=trained(config["toy"]),
         source=source_fingerprint(
             "figures/toy",
             "figures/style",
@@ -78,7 +89,7 @@ rule draw_toy_figures:
             "tables",
         ),
     message:
-        "Drawing the toy study's figures"
+        "Drawing the toy study's figures (log: {log})"
     shell:
         "python -m scaling.figures.toy --figure {params.figures} --models {input.models}"
         " --curves {input.curves} --features {input.features} --exponents {input.exponents}"
@@ -89,6 +100,7 @@ rule figures:
     input:
         expand("results/figures/{figure}.{ending}", figure=TOY_FIGURES, ending=["svg", "png"]),
         "results/figures/overview.png",
+        expand("results/pages/{table}.html", table=PAGES),
 
 
 rule draw_overview:
@@ -111,6 +123,63 @@ rule draw_overview:
     params:
         source=source_fingerprint("figures/overview", "figures/style"),
     message:
-        "Laying the figures out on one sheet"
+        "Laying the figures out on one sheet (log: {log})"
     shell:
         "python -m scaling.figures.overview --figures {input} --output {output} > {log} 2>&1"
+
+
+rule show_tables:
+    input:
+        expand("results/tables/{table}.csv", table=PAGES),
+    output:
+        [
+            report(
+                f"results/pages/{table}.html",
+                caption=table_caption(table),
+                category="Overview" if table == "claims" else "Tables",
+                labels=(
+                    {"figure": "table", "shows": "every claim, published and ours"}
+                    if table == "claims"
+                    else {"table": table}
+                ),
+            )
+            for table in PAGES
+        ],
+    log:
+        "logs/figures/pages.log",
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+    params:
+        source=source_fingerprint("pages", "tables"),
+    message:
+        "Writing the tables as pages of the report (log: {log})"
+    shell:
+        "python -m scaling.pages --tables {input} --output {output} > {log} 2>&1"
+
+
+# Asked for by name: `snakemake --cores all readme`. The documents are no outputs, for Snakemake removes outputs before a job.
+rule readme:
+    input:
+        run=f"{workflow.basedir}/resources/recorded/run.yaml",
+        recorded=sorted(glob(f"{workflow.basedir}/resources/recorded/**/*.*", recursive=True)),
+    output:
+        touch("results/readme.done"),
+    log:
+        "logs/readme.log",
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+    params:
+        documents=[f"{workflow.basedir}/{name}" for name in DOCUMENTS],
+        recorded=recorded_folder,
+        source=source_fingerprint("readme", "blocks", "tables"),
+    message:
+        "Writing the marked blocks of README.md and docs (log: {log})"
+    shell:
+        "python -m scaling.readme write --recorded {params.recorded:q}"
+        " --documents {params.documents:q} > {log} 2>&1"

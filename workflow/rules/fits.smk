@@ -53,12 +53,7 @@ rule fit_toy_curves:
     input:
         models="results/tables/toy_models.csv",
     output:
-        exponents=report(
-            "results/tables/toy_exponents.csv",
-            caption="../report/toy_exponents.rst",
-            category="Fits",
-            labels={"table": "toy_exponents", "shows": "exponent and form of each toy curve"},
-        ),
+        exponents="results/tables/toy_exponents.csv",
         starts="results/tables/toy_exponent_starts.csv",
     log:
         "logs/fits/toy.log",
@@ -72,7 +67,7 @@ rule fit_toy_curves:
             "fits/toy", "fits/curve", "fits/forms", "fits/inputs", "theory", "tables"
         ),
     message:
-        "Fitting the toy models' curves"
+        "Fitting the toy models' curves (log: {log})"
     shell:
         "python -m scaling.fits.toy --models {input.models} --exponents {output.exponents}"
         " --starts {output.starts} > {log} 2>&1"
@@ -81,13 +76,9 @@ rule fit_toy_curves:
 rule fit_language_models:
     input:
         published=f"{READ_OFF}/fig8b_llm_loss.csv",
+        losses="results/tables/llm_losses.csv",
     output:
-        fit=report(
-            "results/tables/llm_loss_fit.csv",
-            caption="../report/llm_loss_fit.rst",
-            category="Fits",
-            labels={"table": "llm_loss_fit", "shows": "exponent of language models' losses"},
-        ),
+        fit="results/tables/llm_loss_fit.csv",
         intercepts="results/tables/llm_loss_intercepts.csv",
     log:
         "logs/fits/llm.log",
@@ -103,9 +94,9 @@ rule fit_language_models:
             "fits/llm", "fits/group", "fits/published", "fits/inputs", "tables"
         ),
     message:
-        "Fitting the losses of language models"
+        "Fitting the losses of language models (log: {log})"
     shell:
-        "python -m scaling.fits.llm --published {input.published:q} --resamples {params.resamples}"
+        "python -m scaling.fits.llm --published {input.published:q} --losses {input.losses} --resamples {params.resamples}"
         " --seed {params.seed} --fit {output.fit} --intercepts {output.intercepts} > {log} 2>&1"
 
 
@@ -126,7 +117,7 @@ rule fetch_chinchilla:
         points=FITS["chinchilla_points"],
         source=source_fingerprint("fits/points", "tables"),
     message:
-        "Getting the Chinchilla points (without a network that part is left out)"
+        "Getting the Chinchilla points (without a network that part is left out) (log: {log})"
     shell:
         "python -m scaling.fits.points --source {params.points:q} --output {output} > {log} 2>&1"
 
@@ -136,19 +127,9 @@ rule fit_chinchilla:
         points="results/fits/chinchilla_points.csv",
         shapes=SHAPES,
     output:
-        fit=report(
-            "results/tables/chinchilla_fit.csv",
-            caption="../report/chinchilla_fit.rst",
-            category="Fits",
-            labels={"table": "chinchilla_fit", "shows": "the Chinchilla law by three estimators"},
-        ),
+        fit="results/tables/chinchilla_fit.csv",
         profile="results/tables/chinchilla_profile.csv",
-        widths=report(
-            "results/tables/width_fit.csv",
-            caption="../report/width_fit.rst",
-            category="Fits",
-            labels={"table": "width_fit", "shows": "parameters against width"},
-        ),
+        widths="results/tables/width_fit.csv",
     log:
         "logs/fits/chinchilla.log",
     benchmark:
@@ -172,7 +153,7 @@ rule fit_chinchilla:
             "tables",
         ),
     message:
-        "Fitting the Chinchilla law"
+        "Fitting the Chinchilla law (log: {log})"
     shell:
         "python -m scaling.fits.chinchilla --points {input.points} --shapes {input.shapes:q}"
         " --excluded {params.excluded} --resamples {params.resamples} --seed {params.seed}"
@@ -184,12 +165,7 @@ rule fit_joint_law:
         points="results/fits/chinchilla_points.csv",
         shapes=SHAPES,
     output:
-        report(
-            "results/tables/joint_fit.csv",
-            caption="../report/joint_fit.rst",
-            category="Fits",
-            labels={"table": "joint_fit", "shows": "the law of width, depth and data"},
-        ),
+        "results/tables/joint_fit.csv",
     log:
         "logs/fits/joint.log",
     conda:
@@ -212,7 +188,7 @@ rule fit_joint_law:
             "tables",
         ),
     message:
-        "Fitting the law of width, depth and data"
+        "Fitting the law of width, depth and data (log: {log})"
     shell:
         "python -m scaling.fits.joint --points {input.points} --shapes {input.shapes:q}"
         " --excluded {params.excluded} --resamples {params.resamples} --seed {params.seed}"
@@ -229,6 +205,7 @@ rule hold_claims:
         losses="results/tables/llm_loss_fit.csv",
         widths="results/tables/width_fit.csv",
         chinchilla="results/tables/chinchilla_fit.csv",
+        family="results/tables/llm_family.csv",
         published=expand(
             "{folder}/{name}.csv",
             folder=READ_OFF,
@@ -241,12 +218,7 @@ rule hold_claims:
             ],
         ),
     output:
-        report(
-            "results/tables/claims.csv",
-            caption="../report/claims_table.rst",
-            category="Claims",
-            labels={"table": "claims", "shows": "every claim, published and ours"},
-        ),
+        "results/tables/claims.csv",
     log:
         "logs/fits/claims.log",
     conda:
@@ -264,7 +236,10 @@ rule hold_claims:
             "claims/toy_exponents",
             "claims/toy_geometry",
             "claims/language_models",
+            "claims/family",
             "fits/curve",
+            "fits/llm",
+            "fits/group",
             "fits/published",
             "fits/inputs",
             "geometry",
@@ -272,12 +247,12 @@ rule hold_claims:
             "tables",
         ),
     message:
-        "Holding the paper's claims against the tables"
+        "Holding the paper's claims against the tables (log: {log})"
     shell:
         "python -m scaling.claims --models {input.models} --features {input.features}"
         " --exponents {input.exponents} --starts {input.starts} --overlaps {input.overlaps}"
         " --losses {input.losses} --widths {input.widths} --chinchilla {input.chinchilla}"
-        " --published {params.published:q} --study {params.study:q} --output {output} > {log} 2>&1"
+        " --family {input.family} --published {params.published:q} --study {params.study:q} --output {output} > {log} 2>&1"
 
 
 for figure, (number, shows, options) in FIT_FIGURES.items():
@@ -291,7 +266,7 @@ for figure, (number, shows, options) in FIT_FIGURES.items():
             report(
                 f"results/figures/{figure}.svg",
                 caption=f"../report/{figure}.rst",
-                category="Claims" if figure == "claims" else "Fits",
+                category="Overview" if figure == "claims" else "Language models",
                 labels={"figure": number, "shows": shows},
             ),
             f"results/figures/{figure}.png",
@@ -308,34 +283,10 @@ for figure, (number, shows, options) in FIT_FIGURES.items():
                 part for option, path in options.items() for part in (f"--{option}", path)
             ),
             source=source_fingerprint(
-                "figures/fits", "figures/style", "fits/llm", "fits/published", "tables"
+                "figures/fits", "figures/llm", "figures/style", "fits/llm", "fits/published", "tables"
             ),
         message:
-            f"Drawing {figure}"
+            f"Drawing {figure} (log: {{log}})"
         shell:
             "python -m scaling.figures.fits --figure {params.figure} {params.tables}"
             " --output {output} > {log} 2>&1"
-
-
-# Asked for by name: `snakemake --cores all readme`. README.md is no output, for Snakemake removes outputs before a job.
-rule readme:
-    input:
-        claims=f"{workflow.basedir}/resources/recorded/claims.csv",
-        run=f"{workflow.basedir}/resources/recorded/run.yaml",
-    output:
-        touch("results/readme.done"),
-    log:
-        "logs/readme.log",
-    conda:
-        "../envs/scaling.yaml"
-    threads: 1
-    resources:
-        mem_mb=500,
-    params:
-        readme=f"{workflow.basedir}/README.md",
-        recorded=recorded_folder,
-        source=source_fingerprint("readme", "tables"),
-    message:
-        "Writing the marked blocks of README.md"
-    shell:
-        "python -m scaling.readme write --recorded {params.recorded:q} --readme {params.readme:q} > {log} 2>&1"

@@ -12,8 +12,25 @@ LLM_FIGURES = {
 }
 
 
-MODELS = dict(
-    zip(named_once((file_name(entry["model"]) for entry in LLM["models"]), "models"), LLM["models"])
+# Of the family, members at the recipe's own learning rate are measured like any local checkpoint.
+FAMILY_MODELS = {
+    file_name(name): {
+        "model": name,
+        "family": member.family,
+        "path": f"results/llm/family/{name}",
+        "m": member.m,
+    }
+    for name, member in MEMBERS.items()
+    if member.learning_rate_factor == 1
+}
+MODELS = (
+    dict(
+        zip(
+            named_once((file_name(entry["model"]) for entry in LLM["models"]), "models"),
+            LLM["models"],
+        )
+    )
+    | FAMILY_MODELS
 )
 TOKENS = dict(
     zip(
@@ -51,7 +68,7 @@ HEAD_MODULES = [
 
 rule measure_head:
     input:
-        lambda wildcards: MODELS[wildcards.model].get("path", []),
+        lambda wildcards: checkpoint_files(wildcards.model),
     output:
         row="results/llm/heads/{model}.csv",
         norms="results/llm/heads/{model}.safetensors",
@@ -67,17 +84,19 @@ rule measure_head:
     threads: 1
     resources:
         mem_mb=2000,
-        network=lambda wildcards: int("path" not in MODELS[wildcards.model]),
+        network=lambda wildcards: int(is_remote(wildcards.model)),
     params:
         model=lambda wildcards: command_options(
             MODELS[wildcards.model], "model", "family", "path", "revision", "vocabulary", "m"
         ),
         measurement=command_options(LLM, "pairs", "sample_rows", "seed"),
         kept=LLM["kept_heads"],
-        attempt=lambda wildcards: attempt(f"results/llm/heads/{wildcards.model}.csv"),
+        attempt=lambda wildcards: attempt(
+            f"results/llm/heads/{wildcards.model}.csv", "llm_overlaps"
+        ),
         source=source_fingerprint("llm/overlaps", *HEAD_MODULES, "geometry", "tables"),
     message:
-        "Measuring the head of {wildcards.model}"
+        "Measuring the head of {wildcards.model} (log: {log})"
     shell:
         "python -m scaling.llm.overlaps {params.model} {params.measurement} --cache {params.kept:q}"
         " --attempt {params.attempt} --record-failure --norms {output.norms:q} --output {output.row:q} > {log:q} 2>&1"
@@ -101,7 +120,7 @@ rule gather_heads:
     params:
         source=source_fingerprint("llm/table", "geometry", "tables"),
     message:
-        "Putting the heads together, measured and published"
+        "Putting the heads together, measured and published (log: {log})"
     shell:
         "python -m scaling.llm.table --rows {input.rows:q} --norms {input.norms:q}"
         " --published {input.published:q} --output {output.overlaps} --norm-table {output.norms} > {log} 2>&1"
@@ -140,9 +159,9 @@ rule count_tokens:
         ),
         window=command_options(LLM, "rank_min", "rank_max"),
         kept=LLM["kept_heads"],
-        source=source_fingerprint("llm/tokens", "llm/tokenizer_file", "tables"),
+        source=source_fingerprint("llm/tokens", "llm/corpus", "llm/tokenizer_file", "tables"),
     message:
-        "Counting the tokens of {wildcards.text} by {wildcards.tokenizer}"
+        "Counting the tokens of {wildcards.text} by {wildcards.tokenizer} (log: {log})"
     shell:
         "python -m scaling.llm.tokens {params.text} {params.model} {params.norms} {params.window}"
         " --cache {params.kept:q} --record-failure"
@@ -166,7 +185,7 @@ rule gather_tokens:
     params:
         source=source_fingerprint("llm/join", "tables"),
     message:
-        "Putting the parts of {wildcards.table} together"
+        "Putting the parts of {wildcards.table} together (log: {log})"
     shell:
         "python -m scaling.llm.join --table {wildcards.table} --parts {input:q} --output {output} > {log} 2>&1"
 
@@ -199,7 +218,7 @@ rule draw_llm_figures:
         figures=" ".join(LLM_FIGURES),
         source=source_fingerprint("figures/llm", "figures/style", "geometry", "tables"),
     message:
-        "Drawing the figures of language models' heads"
+        "Drawing the figures of language models' heads (log: {log})"
     shell:
         "python -m scaling.figures.llm --figure {params.figures} --overlaps {input.overlaps} --norms {input.norms}"
         " --frequencies {input.frequencies} --ranks {input.ranks} --output {output} > {log} 2>&1"
@@ -209,6 +228,15 @@ rule llm:
     input:
         expand(
             "results/tables/{table}.csv",
-            table=["llm_overlaps", "llm_norms", "token_frequencies", "token_ranks"],
+            table=[
+                "llm_overlaps",
+                "llm_norms",
+                "llm_losses",
+                "llm_family",
+                "token_frequencies",
+                "token_ranks",
+            ],
         ),
+        "results/figures/llm_family.svg",
+        "results/figures/llm_family.png",
         expand("results/figures/{figure}.{ending}", figure=LLM_FIGURES, ending=["svg", "png"]),

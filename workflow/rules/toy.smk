@@ -1,5 +1,5 @@
 # Toy models: train each cell once, then gather their records. The engine of the config says how: numba trains one
-# model a job on one thread, torch the models of a grid at one law, exponent and density as one stack.
+# model a job on one thread, torch all models of one law, n, m and density as one stack.
 
 TOY_CELLS = distinct_cells(config["toy"])
 TOY_TABLES = ["toy_models", "toy_curves", "toy_features"]
@@ -25,7 +25,8 @@ if config["toy"]["engine"] == "numba":
             "../envs/scaling.yaml"
         threads: 1
         resources:
-            mem_mb=1000,
+            mem_mb=get_training_memory,
+            runtime=get_training_minutes,
         params:
             arguments=get_training_arguments,
             source=source_fingerprint(
@@ -34,7 +35,9 @@ if config["toy"]["engine"] == "numba":
                 "toy/features",
                 "toy/gram_step",
                 "toy/numba_engine",
+                "toy/outputs",
                 "toy/recipe",
+                "toy/rows",
                 "toy/study",
                 "toy/workspace",
                 "arrays",
@@ -42,7 +45,7 @@ if config["toy"]["engine"] == "numba":
                 "theory",
             ),
         message:
-            "Training {wildcards.model}"
+            "Training {wildcards.model} (log: {log})"
         shell:
             "python -m scaling.toy.training {params.arguments} --folder results/toy/models > {log} 2>&1"
 
@@ -63,6 +66,7 @@ else:
             resources:
                 gpu=1,
                 mem_mb=8000,
+                runtime=120,
             params:
                 arguments=shlex.join(training_arguments(cells, config["toy"])),
                 source=source_fingerprint(
@@ -77,7 +81,7 @@ else:
                     "theory",
                 ),
             message:
-                f"Training the stack {stack}"
+                f"Training the stack {stack} (log: {{log}})"
             shell:
                 "python -m scaling.toy.training --engine torch {params.arguments}"
                 " --folder results/toy/models > {log} 2>&1"
@@ -95,11 +99,12 @@ rule collect_models:
     threads: 1
     resources:
         mem_mb=2000,
+        runtime=30,
     params:
         study=json.dumps(config["toy"]),
         source=source_fingerprint("toy/collect", "toy/study", "arrays", "geometry", "tables"),
     message:
-        "Gathering the trained models into tables"
+        "Gathering the trained models into tables (log: {log})"
     shell:
         "python -m scaling.toy.collect --study {params.study:q} --folder results/toy/models"
         " --output results/tables > {log} 2>&1"

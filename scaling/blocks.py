@@ -1,0 +1,226 @@
+"""What the marked blocks of README.md and docs/*.md say, from the tables of a recorded run and the data dictionary."""
+
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from scaling import tables
+from scaling.command import InputError
+
+
+VERDICTS = ("reproduced", "within_error", "differs")
+LISTED = 6  # so many published numbers of a claim stand one by one, and ours in the same order
+BOUNDS = {"at least": "≥ ", "at most": "≤ "}
+
+
+def number(value: float, error: float) -> str:
+    """`value ± error` with the decimals that two digits of the error ask for; three digits without an error."""
+    if pd.isna(value):
+        return ""
+    if pd.isna(error) or error == 0:
+        return f"{value:.3g}"
+    decimals = max(0, 1 - int(f"{error:e}".split("e")[1]))
+    return f"{value:.{min(decimals, 4)}f} ± {error:.{min(decimals, 4)}f}"
+
+
+def markdown_table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """Lines of a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+
+
+def counted(verdicts: pd.Series) -> str:
+    """How many of each verdict, the words of verdicts that occur."""
+    counts = verdicts.value_counts()
+    return ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in VERDICTS if name in counts)
+
+
+def together(values: pd.Series, one_by_one: bool) -> str:
+    """The numbers of one claim to three digits: one by one in their order, or the least and the greatest."""
+    if one_by_one:
+        return ", ".join(f"{value:.3g}" for value in values)
+    low, high = f"{values.min():.3g}", f"{values.max():.3g}"
+    return low if low == high else f"{low} to {high}"
+
+
+def claims(recorded: Path) -> str:
+    """One row a claim that was run, at however many settings; the claims that were not run as a line beneath."""
+    frame = tables.read("claims", recorded / "claims.csv")
+    done = frame[frame["verdict"] != "not_run"]
+    rows = []
+    for claim, part in done.groupby("claim", sort=False):
+        published = [number(*pair) for pair in zip(part["published"], part["published_err"], strict=True)]
+        ours = [number(*pair) for pair in zip(part["ours"], part["ours_err"], strict=True)]
+        same = len(set(published)) == 1
+        listed = not same and len(part) <= LISTED
+        rows.append(
+            [
+                str(claim),
+                ", ".join(part["where"].unique()),
+                BOUNDS.get(part["relation"].iloc[0], "")
+                + (published[0] if same else together(part["published"], listed)),
+                ours[0] if len(part) == 1 else together(part["ours"], listed),
+                counted(part["verdict"]) if len(part) > 1 else part["verdict"].iloc[0].replace("_", " "),
+            ]
+        )
+    lines = [f"{len(done)} numbers under {len(rows)} claims: {counted(done['verdict'])}.", ""]
+    lines += markdown_table(["claim", "where", "published", "ours", "verdict"], rows)
+    missing = frame.loc[frame["verdict"] == "not_run", "claim"].value_counts(sort=False)
+    if len(missing):
+        names = "; ".join(f"{claim} ({count} row{'s' if count > 1 else ''})" for claim, count in missing.items())
+        lines += ["", f"Not run in this study, with how to run them in the table's note: {names}."]
+    return "\n".join(lines)
+
+
+def all_claims(recorded: Path) -> str:
+    """Every row of the claims table: each claim at each setting, with its note."""
+    rows = []
+    for row in tables.read("claims", recorded / "claims.csv").to_dict("records"):
+        published = BOUNDS.get(row["relation"], "") + number(row["published"], row["published_err"])
+        cells = [row["claim"], row["where"], row["quantity"], published, number(row["ours"], row["ours_err"])]
+        note = "" if pd.isna(row["note"]) else row["note"]
+        rows.append([*map(str, cells), str(row["n"]), row["source"], row["verdict"].replace("_", " "), note])
+    head = ["claim", "where", "quantity", "published", "ours", "n", "source", "verdict", "note"]
+    return "\n".join(markdown_table(head, rows))
+
+
+def exponents(recorded: Path) -> str:
+    """The exponents of the recorded curves at the usual learning rate and E = 1 that have at least four widths."""
+    frame = tables.read("toy_exponents", recorded / "toy_exponents.csv")
+    usual = (frame["learning_rate_factor"] == 1) & ((frame["activation_density"] - 1).abs() < 1e-3)
+    frame = frame[usual & (frame["n_points"] >= 4)].drop_duplicates(["frequency_law", "n", "gamma", "alpha"])
+    rows = []
+    for row in frame.sort_values(["gamma", "alpha"], kind="stable").to_dict("records"):
+        alpha = "" if pd.isna(row["alpha"]) else f"{row['alpha']:.3g}"
+        seeds = f"{row['n_seeds']} seed{'s' if row['n_seeds'] > 1 else ''}"
+        rows.append(
+            [
+                f"{row['gamma']:.3g}".replace("-", "−"),
+                row["frequency_law"].replace("_", " "),
+                alpha,
+                f"{row['m_min']} to {row['m_max']}, {seeds}",
+                f"{row['mean_phi_half']:.2f}",
+                number(row["predicted_exponent"], math.nan),
+                number(row["exponent"], row["exponent_stderr"]),
+            ]
+        )
+    head = ["γ", "frequencies", "α", "m", "φ_1/2", "α_m predicted", "α_m measured"]
+    return "\n".join(markdown_table(head, rows))
+
+
+def family(recorded: Path) -> str:
+    """The language models trained here, means over seeds: loss, overlaps in units of 1/m, represented tokens."""
+    frame = tables.read("llm_family", recorded / "llm_family.csv")
+    study = frame[frame["learning_rate_factor"] == 1]
+    rows = []
+    for (gamma, m), part in study.groupby(["gamma", "m"]):
+        mean = part[["loss", "loss_stderr", "phi_half", "mean_sq_overlap", "centred_mean_sq_overlap"]].mean()
+        rows.append(
+            [
+                f"{gamma:.3g}".replace("-", "−"),
+                str(m),
+                number(mean["loss"], mean["loss_stderr"]),
+                f"{mean['phi_half']:.2f}",
+                f"{m * mean['mean_sq_overlap']:.1f}/m",
+                f"{m * mean['centred_mean_sq_overlap']:.1f}/m",
+                str(len(part)),
+            ]
+        )
+    head = ["γ", "m", "held-out loss, nats a token", "φ_1/2", "mean squared overlap", "mean row removed", "seeds"]
+    return "\n".join(markdown_table(head, rows))
+
+
+def read_run(recorded: Path) -> dict[str, Any]:
+    """`run.yaml` of a recorded run; raises InputError when it is not there or says too little."""
+    path = recorded / "run.yaml"
+    if not path.is_file():
+        raise InputError(f"{path}: no recorded run; make one with `make record`")
+    run = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(run, dict) or not {"date", "versions", "config"} <= set(run):
+        raise InputError(f"{path}: must hold date, versions and config")
+    return run
+
+
+def run(recorded: Path) -> str:
+    """When and with what the recorded run was made, and how long its models took."""
+    content = read_run(recorded)
+    versions = ", ".join(f"{name} {version}" for name, version in content["versions"].items())
+    models = tables.read("toy_models", recorded / "toy_models.csv").drop_duplicates("model")
+    members = tables.read("llm_family", recorded / "llm_family.csv")
+    return (
+        f"Recorded on {content['date']} ({versions}): {len(models)} toy models, trained in "
+        f"{models['seconds'].sum() / 60:.0f} minutes of one core, and {len(members)} language models, in "
+        f"{members['seconds'].sum() / 60:.0f}. Its config and tables stand in [resources/recorded](resources/recorded)."
+    )
+
+
+def table_index(recorded: Path) -> str:
+    """One line a table, with a link to its section of the data dictionary."""
+    rows = []
+    for name, table in tables.dictionary().items():
+        link = f"[`{name}.csv`](docs/data_dictionary.md#{name}csv)"
+        rows.append([link, str(len(table["columns"])), table["description"]])
+    return "\n".join(markdown_table(["table", "columns", "what a row is"], rows))
+
+
+def dictionary(recorded: Path) -> str:
+    """The data dictionary of every table."""
+    return tables.markdown().rstrip()
+
+
+def rules(recorded: Path) -> str:
+    """The rule graph as `snakemake --rulegraph mermaid-js` gave it, less the goal and every arrow that others imply."""
+    text = (recorded / "rules.mmd").read_text(encoding="utf-8")
+    names = dict(re.findall(r"(id\d+)\[(\w+)\]", text))
+    followers: dict[str, set[str]] = {name: set() for name in names.values() if name != "all"}
+    for first, then in re.findall(r"(id\d+) --> (id\d+)", text):
+        if names[then] != "all":
+            followers[names[first]].add(names[then])
+
+    def reached(rule: str) -> set[str]:
+        return followers[rule].union(*map(reached, followers[rule]))
+
+    arrows = [
+        f"    {rule} --> {follower}"
+        for rule in sorted(followers)
+        for follower in sorted(followers[rule] - set().union(*map(reached, followers[rule])))
+    ]
+    return "\n".join(["```mermaid", "flowchart LR", *arrows, "```"])
+
+
+def gallery(recorded: Path) -> str:
+    """Every figure that has a caption, by its number in the paper: the caption's title, and its picture if recorded."""
+    captions = list((recorded.parents[1] / "workflow" / "report").glob("*.rst"))
+    cells = []
+    for caption in sorted(captions, key=lambda path: (not path.stem.startswith("fig"), "final" not in path.stem, path)):
+        name = caption.stem
+        picture = recorded / "figures" / f"{name}.png"
+        parts = re.match(
+            r"\*\*(.+?)\.?\*\*(?: \((?:the paper's )?([^;)]+))?", caption.read_text(encoding="utf-8"), re.DOTALL
+        )
+        if parts is None or not picture.is_file() or name == "claims":  # these numbers stand as a table
+            continue
+        title = " ".join(parts[1].split())
+        where = parts[2] or "Not in the paper"
+        where = where[0].upper() + where[1:]
+        cells.append(f"**{where}.** {title}<br>![{name}](resources/recorded/figures/{name}.png)")
+    pairs = [[*cells[i : i + 2], ""][:2] for i in range(0, len(cells), 2)]
+    return "\n".join(markdown_table(["", ""], pairs))
+
+
+BLOCKS: dict[str, Callable[[Path], str]] = {
+    "exponents": exponents,
+    "claims": claims,
+    "all_claims": all_claims,
+    "family": family,
+    "run": run,
+    "tables": table_index,
+    "dictionary": dictionary,
+    "rules": rules,
+    "gallery": gallery,
+}

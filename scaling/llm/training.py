@@ -1,0 +1,221 @@
+"""Train one language model of the family: `python -m scaling.llm.training --m 32 --gamma -1 --train train.jsonl ...`.
+
+transformers' own architecture, next-token cross-entropy, AdamW. The rows of the matrix that makes the logits start as
+N(0, 1/m) and feel the toy model's signed decay gamma in place of AdamW's: gamma < 0 pulls the norm of each to 1,
+gamma > 0 shrinks those that training does not hold up. The checkpoint is what save_pretrained writes.
+"""
+
+import argparse
+import json
+import logging
+import math
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    get_cosine_with_min_lr_schedule_with_warmup,
+)
+
+from scaling.command import InputError, run
+from scaling.decay import decay_rows
+from scaling.llm.corpus import Document, checksum, read_documents
+from scaling.llm.family import Member, Recipe, n_heads
+from scaling.llm.losses import measure
+from scaling.llm.tokenizer_file import read_tokenizer
+from scaling.llm.vocabulary import END_OF_TEXT
+from scaling.llm.windows import Windows
+
+
+logger = logging.getLogger(__name__)
+
+RECORD = "training.json"  # beside the checkpoint: settings, and what was seen in training
+TAIL = 100  # steps whose mean loss is kept
+EVALUATION_TOKENS = 4096  # of a batch
+
+
+class DivergedError(InputError):
+    """A training whose loss is no longer finite: names the model and the step."""
+
+
+def build(member: Member, recipe: Recipe, vocabulary: int) -> PreTrainedModel:
+    """The model before training: transformers' initial weights, and W ~ N(0, 1/m) for the matrix of the logits.
+
+    Its random numbers follow from the member's seed; the global generator is left as it was.
+    """
+    heads = n_heads(member.m, recipe)
+    shape: dict[str, Any] = {"vocab_size": vocabulary, "tie_word_embeddings": recipe.tied}
+    shape |= {"bos_token_id": 0, "eos_token_id": 0}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(member.seed)
+        if recipe.architecture == "gpt2":
+            shape |= dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)  # no dropout
+            shape |= {"n_embd": member.m, "n_layer": recipe.n_layers, "n_head": heads, "n_positions": recipe.context}
+            model: PreTrainedModel = GPT2LMHeadModel(GPT2Config(**shape))
+        else:
+            shape |= {"hidden_size": member.m, "intermediate_size": 4 * member.m, "num_attention_heads": heads}
+            shape |= {"num_hidden_layers": recipe.n_layers, "max_position_embeddings": recipe.context}
+            model = LlamaForCausalLM(LlamaConfig(**shape))
+        torch.nn.init.normal_(model.get_output_embeddings().weight, std=1 / math.sqrt(member.m))
+    return model
+
+
+def optimizer_of(model: PreTrainedModel, rate: float, body_decay: float) -> torch.optim.AdamW:
+    """AdamW with decoupled decay of the body's matrices alone: not of embeddings, gains and biases."""
+    embeddings = {id(layer.weight) for layer in (model.get_input_embeddings(), model.get_output_embeddings())}
+    body = [part for part in model.parameters() if part.dim() > 1 and id(part) not in embeddings]
+    matrices = {id(part) for part in body}
+    rest = [part for part in model.parameters() if id(part) not in matrices]
+    groups = [{"params": body, "weight_decay": body_decay}, {"params": rest, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.95))
+
+
+def stream(documents: Sequence[Document], tokenizer: PreTrainedTokenizerFast) -> torch.Tensor:
+    """All documents as one row of token ids, each begun by the end-of-text token; int64."""
+    return torch.tensor(
+        [token for document in documents for token in tokenizer(document.text, verbose=False).input_ids]
+    )
+
+
+def train(model: PreTrainedModel, tokens: torch.Tensor, member: Member, recipe: Recipe) -> NDArray[np.float64]:
+    """Train in place on random windows of `tokens`; returns the loss of every step in nats a token.
+
+    Raises DivergedError when the loss or its gradient is no longer finite.
+    """
+    if len(tokens) <= recipe.context:
+        raise InputError(f"{len(tokens)} tokens to train on, fewer than a window of {recipe.context + 1}")
+    generator = torch.Generator().manual_seed(member.seed)
+    optimizer = optimizer_of(model, member.learning_rate_factor * recipe.rate(member.m), recipe.body_decay)
+    schedule = get_cosine_with_min_lr_schedule_with_warmup(
+        optimizer, recipe.warmup_steps, recipe.steps, min_lr_rate=0.05
+    )
+    W = model.get_output_embeddings().weight
+    steps = torch.arange(recipe.context + 1)
+    losses = np.zeros(recipe.steps)
+    model.train()
+    with tqdm(total=recipe.steps, desc=member.name, unit=" steps", disable=None) as bar:
+        for step in range(recipe.steps):
+            starts = torch.randint(len(tokens) - recipe.context, (recipe.batch_size, 1), generator=generator)
+            window = tokens[starts + steps]
+            logits = model(input_ids=window[:, :-1], use_cache=False).logits
+            loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), window[:, 1:].flatten())
+            optimizer.zero_grad()
+            loss.backward()
+            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            losses[step] = loss.item()
+            if not (math.isfinite(losses[step]) and math.isfinite(norm)):
+                raise DivergedError(f"{member.name} diverged at step {step}; try a smaller learning rate or gamma")
+            decay_rows(W, schedule.get_last_lr()[0] * member.gamma)
+            optimizer.step()
+            schedule.step()
+            bar.update()
+            if (step + 1) % max(recipe.steps // 10, 1) == 0:
+                bar.set_postfix(loss=f"{losses[step]:.4g}")
+                logger.info("%s: step %d of %d, loss %.4f", member.name, step + 1, recipe.steps, losses[step])
+    return losses
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Where the documents to train on and the ones held out are, and the tokenizer.json."""
+
+    train: Path
+    held_out: Path
+    tokenizer: Path
+
+
+def train_member(member: Member, recipe: Recipe, texts: Texts, folder: Path) -> dict[str, Any]:
+    """Train a member and save it in `folder`, whole or not at all; returns its record, which stands beside it."""
+    begun = time.perf_counter()
+    torch.set_num_threads(1)  # the same bits whatever the number of cores
+    torch.use_deterministic_algorithms(True)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=read_tokenizer(texts.tokenizer), bos_token=END_OF_TEXT, eos_token=END_OF_TEXT
+    )
+    documents = read_documents(texts.train)
+    tokens = stream(documents, tokenizer)
+    model = build(member, recipe, len(tokenizer))
+    losses = train(model, tokens, member, recipe)
+    held_out = [document.text for document in read_documents(texts.held_out)]
+    windows = Windows("strided", recipe.context, recipe.context // 2)
+    loss = measure(model.eval(), tokenizer, held_out, windows, EVALUATION_TOKENS)
+    nats, stderr = loss.per(loss.tokens)
+    record = {
+        "model": member.name,
+        "family": member.family,
+        **asdict(member),
+        **asdict(recipe),
+        "vocabulary": len(tokenizer),
+        "learning_rate": member.learning_rate_factor * recipe.rate(member.m),
+        "n_parameters": sum(part.numel() for part in model.parameters()),
+        "n_tokens": recipe.steps * recipe.batch_size * recipe.context,
+        "n_epochs": recipe.steps * recipe.batch_size * recipe.context / len(tokens),
+        "corpus_sha256": checksum(documents),
+        "loss_train_tail": float(losses[-TAIL:].mean()),
+        "loss": nats,
+        "loss_stderr": stderr,
+        "seconds": time.perf_counter() - begun,
+    }
+    save(model, tokenizer, record, folder)
+    logger.info("%s: held-out loss %.4f +- %.4f nats a token, written to %s", member.name, nats, stderr, folder)
+    return record
+
+
+def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, record: dict[str, Any], folder: Path) -> None:
+    """Write the checkpoint and its record beside `folder`, then rename it, so that no half of it is ever seen."""
+    beside = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    try:
+        model.save_pretrained(beside)
+        tokenizer.save_pretrained(beside)
+        (beside / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+        shutil.rmtree(folder, ignore_errors=True)
+        beside.rename(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def truth(text: str) -> bool:
+    """true or false as YAML and Python write it."""
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return text.lower() == "true"
+
+
+def main() -> None:
+    """Parse the command line, train, save."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--m", type=int, required=True, help="model dimension (width)")
+    parser.add_argument("--gamma", type=float, required=True, help="signed weight decay of the head's rows")
+    parser.add_argument("--learning-rate-factor", type=float, default=1.0, help="multiplies the recipe's rate")
+    parser.add_argument("--seed", type=int, default=0, help="of the initial weights and the windows")
+    for field in fields(Recipe):
+        kind = truth if field.type is bool else type(field.default)
+        parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default, help="of the recipe")
+    parser.add_argument("--train", type=Path, required=True, help="documents to train on, from scaling.llm.corpus")
+    parser.add_argument("--held-out", type=Path, required=True, help="documents to measure the loss on")
+    parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json from scaling.llm.vocabulary")
+    parser.add_argument("--folder", type=Path, required=True, help="folder of the checkpoint to write")
+    arguments = vars(parser.parse_args())
+    recipe = Recipe(**{field.name: arguments.pop(field.name) for field in fields(Recipe)})
+    texts = Texts(arguments.pop("train"), arguments.pop("held_out"), arguments.pop("tokenizer"))
+    folder = arguments.pop("folder")
+    train_member(Member(**arguments), recipe, texts, folder)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,112 @@
+"""How documents are cut into windows of tokens, and windows into batches, so that each scored token counts once."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerBase
+
+from scaling.command import InputError
+
+
+Ids: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How a document of T tokens is cut; each scored token sees all tokens before it in its window.
+
+    first: its first `size` tokens, of which all but the first are scored (the paper: 2048 tokens of 1000 documents).
+    fixed: one window of `size` after the other, a shorter rest left out; the first token of each is not scored.
+    strided: windows of `size` that advance by `stride`; every token but the document's first is scored once, with at
+    least size - stride tokens before it where the document has them.
+    """
+
+    kind: str
+    size: int
+    stride: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("first", "fixed", "strided"):
+            raise InputError(f"windows {self.kind!r}: must be first, fixed or strided")
+        if self.size < 2:
+            raise InputError(f"a window of {self.size} tokens: at least 2 are needed to score one")
+        if self.kind == "strided" and not 1 <= self.stride < self.size:
+            raise InputError(f"stride {self.stride}: must lie between 1 and {self.size - 1}, one less than the window")
+
+    def cut(self, length: int) -> Iterator[tuple[int, int, int]]:
+        """(start, stop, first scored token) of each window of a document of `length` tokens."""
+        if self.kind == "fixed":
+            yield from ((start, start + self.size, start + 1) for start in range(0, length - self.size + 1, self.size))
+            return
+        scored = 1
+        start = 0
+        while scored < length:
+            stop = min(start + self.size, length)
+            yield start, stop, scored
+            if self.kind == "first":
+                return
+            start, scored = start + self.stride, stop
+
+
+@dataclass(frozen=True)
+class Window:
+    """Tokens of one window of a document, and the index in it of the first that is scored."""
+
+    document: int
+    ids: Ids
+    scored: int
+    n_bytes: int  # of text that the scored tokens stand for
+
+
+def tokenize(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> Iterator[tuple[Ids, NDArray[np.int64]]]:
+    """Token ids of each text, with the tokenizer's own special tokens, and the bytes of text that each stands for.
+
+    A token's bytes are those from the end of the token before to its own end, so that they add up to the text's.
+    Raises InputError for a tokenizer that cannot say where its tokens lie.
+    """
+    if not tokenizer.is_fast:
+        raise InputError(f"{type(tokenizer).__name__} does not say where its tokens lie; a fast tokenizer is needed")
+    for text in texts:
+        # verbose: a text longer than the model's context is cut into windows here
+        encoded = tokenizer(text, return_offsets_mapping=True, return_attention_mask=False, verbose=False)
+        ends = np.maximum.accumulate([0, *(end for _, end in encoded["offset_mapping"])])
+        at = np.concatenate([[0], np.cumsum([len(letter.encode()) for letter in text])])
+        yield np.asarray(encoded["input_ids"], np.int64), np.diff(at[ends])
+
+
+def cut_documents(
+    texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, windows: Windows, vocabulary: int
+) -> list[Window]:
+    """Every window of every document; raises InputError when there is none, or a token that the model does not know."""
+    found = []
+    longest = 0
+    for document, (ids, n_bytes) in enumerate(tokenize(texts, tokenizer)):
+        longest = max(longest, len(ids))
+        if len(ids) and not 0 <= ids.min() <= ids.max() < vocabulary:
+            raise InputError(
+                f"token {ids.max()} of the tokenizer is none of the model's {vocabulary}: they do not belong together"
+            )
+        for start, stop, scored in windows.cut(len(ids)):
+            found.append(Window(document, ids[start:stop], scored - start, int(n_bytes[scored:stop].sum())))
+    if not found:
+        needed = windows.size if windows.kind == "fixed" else 2
+        raise InputError(
+            f"the longest of {len(texts)} documents has {longest} tokens, fewer than the {needed} of a window; "
+            "give a longer text or a smaller window"
+        )
+    return found
+
+
+def batches(windows: Sequence[Window], batch_tokens: int) -> Iterator[list[Window]]:
+    """Windows of like length together, as many as have at most `batch_tokens` tokens when padded; at least one."""
+    batch: list[Window] = []
+    for window in sorted(windows, key=lambda window: -len(window.ids)):
+        if batch and len(batch[0].ids) * (len(batch) + 1) > batch_tokens:
+            yield batch
+            batch = []
+        batch.append(window)
+    if batch:
+        yield batch

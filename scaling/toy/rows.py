@@ -1,0 +1,121 @@
+"""Loops over the entries of one row, which the compiler turns into vector code."""
+
+import numba
+import numpy as np
+
+
+@numba.njit(cache=True, fastmath=True, error_model="numpy")
+def add(Y, i, X, j, a):
+    """Row i of Y += a (row j of X)."""
+    for c in range(Y.shape[1]):
+        Y[i, c] += a * X[j, c]
+
+
+@numba.njit(cache=True, fastmath=True, error_model="numpy")
+def exchange(dY, Y, i, dX, X, j, a):
+    """Both halves of the gradient of a y_i . x_j: dY_i += a X_j and dX_j += a Y_i."""
+    for c in range(Y.shape[1]):
+        dY[i, c] += a * X[j, c]
+    for c in range(Y.shape[1]):
+        dX[j, c] += a * Y[i, c]
+
+
+@numba.njit(cache=True, fastmath=True, error_model="numpy")
+def reach_alone(flags, b, G, r, v):
+    """Flag the outputs that can fire in samples whose one active feature is at most v: max(b, b + v G_r) > 0."""
+    for j in range(G.shape[1]):
+        flags[j] = max(b[j], b[j] + v * G[r, j]) > 0
+
+
+@numba.njit(cache=True, fastmath=True, error_model="numpy")
+def pre_activation(z, b, G, rows, values, start, stop):
+    """z = b + sum_i x_i G_i of one sample over the outputs of a block."""
+    width = G.shape[1]
+    r, v, t = rows[start], values[start], start + 1
+    if stop - start > 1:
+        r1, v1, t = rows[t], values[t], t + 1
+        for j in range(width):
+            z[j] = b[j] + v * G[r, j] + v1 * G[r1, j]
+    else:
+        for j in range(width):
+            z[j] = b[j] + v * G[r, j]
+    while t + 4 <= stop:  # four rows at a time: z is loaded and stored once
+        r, r1, r2, r3 = rows[t], rows[t + 1], rows[t + 2], rows[t + 3]
+        v, v1, v2, v3 = values[t], values[t + 1], values[t + 2], values[t + 3]
+        for j in range(width):
+            z[j] += (v * G[r, j] + v1 * G[r1, j]) + (v2 * G[r2, j] + v3 * G[r3, j])
+        t += 4
+    while t < stop:
+        r, v = rows[t], values[t]
+        for j in range(width):
+            z[j] += v * G[r, j]
+        t += 1
+
+
+@numba.njit(cache=True, fastmath=True, error_model="numpy")
+def positive(flags, z, width):
+    """Flag the outputs with z > 0."""
+    for j in range(width):
+        flags[j] = z[j] > 0
+
+
+@numba.njit(cache=True, fastmath=True, error_model="numpy")
+def rectify(z, db):
+    """z = max(z, 0), added to db; returns sum_j z_j^2 and how many are positive."""
+    zero, one = np.float32(0), np.float32(1)
+    error, found = zero, zero
+    for j in range(db.shape[0]):
+        found += one if z[j] > 0 else zero
+        z[j] = max(z[j], zero)
+        db[j] += z[j]
+        error += z[j] * z[j]
+    return error, found
+
+
+@numba.njit(cache=True, fastmath=True, error_model="numpy")
+def rectify_four(R, db, b, G, r, v0, v1, v2, v3):
+    """Four samples of the feature of row r alone: adds z = max(b + v G_r, 0) to db and v z to row r of R.
+
+    Returns the sum of z^2 and how many outputs are positive in one of them.
+    """
+    zero, one = np.float32(0), np.float32(1)
+    error, found = zero, zero
+    for j in range(G.shape[1]):
+        g = G[r, j]
+        z0, z1 = max(b[j] + v0 * g, zero), max(b[j] + v1 * g, zero)
+        z2, z3 = max(b[j] + v2 * g, zero), max(b[j] + v3 * g, zero)
+        R[r, j] += (v0 * z0 + v1 * z1) + (v2 * z2 + v3 * z3)
+        db[j] += (z0 + z1) + (z2 + z3)
+        error += (z0 * z0 + z1 * z1) + (z2 * z2 + z3 * z3)
+        found += one if max(max(z0, z1), max(z2, z3)) > 0 else zero
+    return error, found
+
+
+@numba.njit(cache=True, fastmath=True, error_model="numpy")
+def add_outer(R, r, d, v):
+    """Row r of R += v d."""
+    for j in range(R.shape[1]):
+        R[r, j] += v * d[j]
+
+
+@numba.njit(cache=True)
+def collect(flags, words, width, fired):
+    """Write the indices of set flags and return how many; `words` is the same memory, eight flags a word.
+
+    Few words have a flag, and a branch on each would be mispredicted: so first words, then flags.
+    """
+    some, last = 0, (width + 7) // 8
+    for j in range(width, 8 * last):
+        flags[j] = 0
+    for w in range(last):
+        fired[some] = w
+        some += words[w] != 0
+    found = some
+    for q in range(some):
+        w = fired[q]
+        for j in range(8 * w, 8 * w + 8):
+            fired[found] = j
+            found += flags[j]
+    for q in range(found - some):
+        fired[q] = fired[some + q]
+    return found - some

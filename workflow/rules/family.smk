@@ -1,0 +1,144 @@
+# The family of language models trained here, on the documentation that comes with Python; no network.
+# results/llm/corpus/: its documents, to train on and held out. results/llm/family/{member}/: a checkpoint as save_pretrained writes it.
+
+FAMILY = config["llm"]["family"]
+FAMILY_RECIPE = recipe_of(FAMILY)
+MEMBERS = family_members(FAMILY["models"], FAMILY_RECIPE)
+CHECKPOINT = [
+    "config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "training.json",
+]
+CORPUS = {part: f"results/llm/corpus/{part}.jsonl" for part in ("train", "held_out")}
+
+
+rule write_corpus:
+    output:
+        **CORPUS,
+    log:
+        "logs/llm/corpus.log",
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        python=platform.python_version(),
+        source=source_fingerprint("llm/corpus"),
+    message:
+        "Writing the documentation of Python {params.python} as a corpus (log: {log})"
+    shell:
+        "python -m scaling.llm.corpus --train {output.train} --held-out {output.held_out} > {log} 2>&1"
+
+
+rule train_tokenizer:
+    input:
+        CORPUS["train"],
+    output:
+        "results/llm/corpus/tokenizer.json",
+    log:
+        "logs/llm/tokenizer.log",
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        size=FAMILY_RECIPE.vocabulary,
+        source=source_fingerprint("llm/vocabulary", "llm/corpus"),
+    message:
+        "Training the family's tokenizer (log: {log})"
+    shell:
+        "python -m scaling.llm.vocabulary --train {input} --size {params.size} --output {output} > {log} 2>&1"
+
+
+rule train_language_model:
+    input:
+        **CORPUS,
+        tokenizer="results/llm/corpus/tokenizer.json",
+    output:
+        expand("results/llm/family/{{member}}/{file}", file=CHECKPOINT),
+    log:
+        "logs/llm/family/{member}.log",
+    benchmark:
+        "logs/llm/family/{member}.benchmark.tsv"
+    wildcard_constraints:
+        member=one_of(MEMBERS),
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        member=lambda wildcards: command_options(
+            vars(MEMBERS[wildcards.member]), "m", "gamma", "learning_rate_factor", "seed"
+        ),
+        recipe=command_options(vars(FAMILY_RECIPE), *vars(FAMILY_RECIPE)),
+        folder=lambda wildcards: f"results/llm/family/{wildcards.member}",
+        source=source_fingerprint(
+            "llm/training",
+            "llm/family",
+            "llm/losses",
+            "llm/windows",
+            "llm/corpus",
+            "llm/tokenizer_file",
+            "decay",
+        ),
+    message:
+        "Training the language model {wildcards.member} (log: {log})"
+    shell:
+        "python -m scaling.llm.training {params.member} {params.recipe} --train {input.train}"
+        " --held-out {input.held_out} --tokenizer {input.tokenizer} --folder {params.folder} > {log} 2>&1"
+
+
+rule gather_family:
+    input:
+        records=expand("results/llm/family/{member}/training.json", member=MEMBERS),
+        overlaps="results/tables/llm_overlaps.csv",
+    output:
+        "results/tables/llm_family.csv",
+    log:
+        "logs/llm/gather_family.log",
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        source=source_fingerprint("llm/family_table", "tables"),
+    message:
+        "Putting the family's records together (log: {log})"
+    shell:
+        "python -m scaling.llm.family_table --records {input.records} --overlaps {input.overlaps}"
+        " --output {output} > {log} 2>&1"
+
+
+rule draw_family:
+    input:
+        "results/tables/llm_family.csv",
+    output:
+        report(
+            "results/figures/llm_family.svg",
+            caption="../report/llm_family.rst",
+            category="Language models",
+            labels={
+                "figure": "not in the paper",
+                "shows": "does superposition cause 1/m in language models?",
+            },
+        ),
+        "results/figures/llm_family.png",
+    log:
+        "logs/figures/llm_family.log",
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        source=source_fingerprint("figures/family", "figures/style", "geometry", "tables"),
+    message:
+        "Drawing the family of language models (log: {log})"
+    shell:
+        "python -m scaling.figures.family --family {input} --output {output} > {log} 2>&1"

@@ -1,0 +1,113 @@
+# Losses of language models on texts: the family on the held-out part of its corpus, the catalogue on the texts of the config.
+# results/llm/texts/{text}.jsonl: documents of a data set of the Hub. results/llm/losses/{text}/{model}.csv: one row.
+
+LOSSES = config["llm"]["losses"]
+TEXTS = dict(
+    zip(named_once((entry["name"] for entry in LOSSES["texts"]), "losses: texts"), LOSSES["texts"])
+)
+for name, entry in TEXTS.items():
+    if sum(key in entry for key in ("path", "dataset")) != (name != "python"):
+        raise WorkflowError(
+            f"config: llm: losses: texts: {name} needs either path or dataset; python alone has neither"
+        )
+# The family is scored on every token of its held-out documents, with at least half a context before it.
+FAMILY_TEXT = {
+    "windows": "strided",
+    "window": FAMILY_RECIPE.context,
+    "stride": FAMILY_RECIPE.context // 2,
+}
+# (text, model): how the one is evaluated on the other
+EVALUATIONS = {("python", model): FAMILY_TEXT for model in MODELS if model in FAMILY_MODELS} | {
+    (text, model): entry
+    for text, entry in TEXTS.items()
+    for model in MODELS
+    if MODELS[model]["family"] in LOSSES["families"]
+}
+
+
+rule fetch_text:
+    output:
+        "results/llm/texts/{text}.jsonl",
+    log:
+        "logs/llm/texts/{text}.log",
+    wildcard_constraints:
+        text=one_of(TEXTS),
+    retries: 1
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        network=1,
+    params:
+        text=lambda wildcards: command_options(
+            TEXTS[wildcards.text],
+            *("dataset", "subset", "split", "revision", "column", "join_words", "documents"),
+        ),
+        source=source_fingerprint("llm/texts", "llm/corpus", "llm/hub"),
+    message:
+        "Getting the first documents of {wildcards.text} (log: {log})"
+    shell:
+        "python -m scaling.llm.texts {params.text} --output {output} > {log} 2>&1"
+
+
+rule measure_loss:
+    input:
+        checkpoint=lambda wildcards: checkpoint_files(wildcards.model),
+        text=lambda wildcards: text_file(wildcards.text),
+    output:
+        "results/llm/losses/{text}/{model}.csv",
+    log:
+        "logs/llm/losses/{text}/{model}.log",
+    benchmark:
+        "logs/llm/losses/{text}/{model}.benchmark.tsv"
+    wildcard_constraints:
+        text="[^/]+",
+        model="[^/]+",
+    retries: 1
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        # On a cluster ask for more by --set-resources measure_loss:mem_mb=...; a model that does not fit says so.
+        mem_mb=lambda wildcards: 16000 if is_remote(wildcards.model) else 2000,
+        network=lambda wildcards: int(is_remote(wildcards.model)),
+        gpu=lambda wildcards: int(is_remote(wildcards.model)),
+    params:
+        model=lambda wildcards: command_options(
+            MODELS[wildcards.model], "model", "family", "path", "revision"
+        ),
+        windows=lambda wildcards: command_options(
+            EVALUATIONS[wildcards.text, wildcards.model],
+            *("windows", "window", "stride", "documents"),
+        ),
+        precision=command_options(LOSSES, "batch_tokens", "dtype"),
+        attempt=lambda wildcards: attempt(
+            f"results/llm/losses/{wildcards.text}/{wildcards.model}.csv", "llm_losses"
+        ),
+        source=source_fingerprint("llm/losses", "llm/windows", "llm/corpus", "llm/hub", "tables"),
+    message:
+        "Evaluating {wildcards.model} on {wildcards.text} (log: {log})"
+    shell:
+        "python -m scaling.llm.losses {params.model} --text {input.text:q} --dataset {wildcards.text} {params.windows}"
+        " {params.precision} --attempt {params.attempt} --record-failure --output {output:q} > {log:q} 2>&1"
+
+
+rule gather_losses:
+    input:
+        [f"results/llm/losses/{text}/{model}.csv" for text, model in EVALUATIONS],
+    output:
+        "results/tables/llm_losses.csv",
+    log:
+        "logs/llm/gather_losses.log",
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        source=source_fingerprint("llm/join", "tables"),
+    message:
+        "Putting the losses together (log: {log})"
+    shell:
+        "python -m scaling.llm.join --table llm_losses --parts {input:q} --output {output} > {log} 2>&1"
