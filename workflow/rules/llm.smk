@@ -94,7 +94,7 @@ rule measure_head:
         attempt=lambda wildcards: attempt(
             f"results/llm/heads/{wildcards.model}.csv", "llm_overlaps"
         ),
-        source=source_fingerprint("llm/overlaps", *HEAD_MODULES, "geometry", "tables"),
+        source=source_fingerprint("llm/overlaps", *HEAD_MODULES, "arrays", "geometry", "tables"),
     message:
         "Measuring the head of {wildcards.model} (log: {log})"
     shell:
@@ -159,7 +159,9 @@ rule count_tokens:
         ),
         window=command_options(LLM, "rank_min", "rank_max"),
         kept=LLM["kept_heads"],
-        source=source_fingerprint("llm/tokens", "llm/corpus", "llm/tokenizer_file", "tables"),
+        source=source_fingerprint(
+            "llm/tokens", "llm/corpus", "llm/tokenizer_file", "arrays", "tables"
+        ),
     message:
         "Counting the tokens of {wildcards.text} by {wildcards.tokenizer} (log: {log})"
     shell:
