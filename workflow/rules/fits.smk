@@ -283,7 +283,12 @@ for figure, (number, shows, options) in FIT_FIGURES.items():
                 part for option, path in options.items() for part in (f"--{option}", path)
             ),
             source=source_fingerprint(
-                "figures/fits", "figures/llm", "figures/style", "fits/llm", "fits/published", "tables"
+                "figures/fits",
+                "figures/llm",
+                "figures/style",
+                "fits/llm",
+                "fits/published",
+                "tables",
             ),
         message:
             f"Drawing {figure} (log: {{log}})"
