@@ -1,6 +1,5 @@
 # The only functions outside the package: they read the config and name targets, and hold no science.
 import fcntl
-import hashlib
 import json
 import logging
 import os
@@ -27,6 +26,7 @@ os.environ.update(
 
 from scaling.command import InputError
 from scaling.config import check, with_defaults
+from scaling.sources import fingerprint
 from scaling.llm.family import members as family_members
 from scaling.llm.family import recipe_of
 from scaling.toy.recipe import Recipe
@@ -84,11 +84,8 @@ def hold_lock():
 
 
 def source_fingerprint(*modules):
-    """Fingerprint of modules of the package: Snakemake tracks no imports, so rules carry this as a parameter."""
-    fingerprint = hashlib.sha256()
-    for module in modules:
-        fingerprint.update(Path(workflow.basedir, "scaling", f"{module}.py").read_bytes())
-    return fingerprint.hexdigest()[:16]
+    """Fingerprint of the package's code that a command runs, as a parameter of its rule."""
+    return fingerprint(modules)
 
 
 def get_training_arguments(wildcards):

@@ -47,7 +47,7 @@ rule train_tokenizer:
         mem_mb=1000,
     params:
         size=FAMILY_RECIPE.vocabulary,
-        source=source_fingerprint("llm/vocabulary", "llm/corpus"),
+        source=source_fingerprint("llm/vocabulary"),
     message:
         "Training the family's tokenizer (log: {log})"
     shell:
@@ -77,15 +77,7 @@ rule train_language_model:
         ),
         recipe=command_options(vars(FAMILY_RECIPE), *vars(FAMILY_RECIPE)),
         folder=lambda wildcards: f"results/llm/family/{wildcards.member}",
-        source=source_fingerprint(
-            "llm/training",
-            "llm/family",
-            "llm/losses",
-            "llm/windows",
-            "llm/corpus",
-            "llm/tokenizer_file",
-            "decay",
-        ),
+        source=source_fingerprint("llm/training"),
     message:
         "Training the language model {wildcards.member} (log: {log})"
     shell:
@@ -107,7 +99,7 @@ rule gather_family:
     resources:
         mem_mb=1000,
     params:
-        source=source_fingerprint("llm/family_table", "tables"),
+        source=source_fingerprint("llm/family_table"),
     message:
         "Putting the family's records together (log: {log})"
     shell:
@@ -137,7 +129,7 @@ rule draw_family:
     resources:
         mem_mb=1000,
     params:
-        source=source_fingerprint("figures/family", "figures/style", "geometry", "tables"),
+        source=source_fingerprint("figures/family"),
     message:
         "Drawing the family of language models (log: {log})"
     shell:

@@ -75,19 +75,7 @@ rule draw_toy_figures:
     params:
         figures=" ".join(TOY_FIGURES),
         trained=trained(config["toy"]),
-        source=source_fingerprint(
-            "figures/toy",
-            "figures/style",
-            "figures/study",
-            "figures/heat_map",
-            "figures/toy_loss",
-            "figures/toy_geometry",
-            "figures/toy_exponents",
-            "figures/toy_checks",
-            "geometry",
-            "theory",
-            "tables",
-        ),
+        source=source_fingerprint("figures/toy"),
     message:
         "Drawing the toy study's figures (log: {log})"
     shell:
@@ -121,7 +109,7 @@ rule draw_overview:
     resources:
         mem_mb=1000,
     params:
-        source=source_fingerprint("figures/overview", "figures/style"),
+        source=source_fingerprint("figures/overview"),
     message:
         "Laying the figures out on one sheet (log: {log})"
     shell:
@@ -153,7 +141,7 @@ rule show_tables:
     resources:
         mem_mb=500,
     params:
-        source=source_fingerprint("pages", "tables"),
+        source=source_fingerprint("pages"),
     message:
         "Writing the tables as pages of the report (log: {log})"
     shell:
@@ -177,7 +165,7 @@ rule readme:
     params:
         documents=[f"{workflow.basedir}/{name}" for name in DOCUMENTS],
         recorded=recorded_folder,
-        source=source_fingerprint("readme", "blocks", "tables"),
+        source=source_fingerprint("readme"),
     message:
         "Writing the marked blocks of README.md and docs (log: {log})"
     shell:

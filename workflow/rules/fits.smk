@@ -63,9 +63,7 @@ rule fit_toy_curves:
     resources:
         mem_mb=1000,
     params:
-        source=source_fingerprint(
-            "fits/toy", "fits/curve", "fits/forms", "fits/inputs", "theory", "tables"
-        ),
+        source=source_fingerprint("fits/toy"),
     message:
         "Fitting the toy models' curves (log: {log})"
     shell:
@@ -90,9 +88,7 @@ rule fit_language_models:
     params:
         resamples=FITS["bootstraps"],
         seed=FITS["seed"],
-        source=source_fingerprint(
-            "fits/llm", "fits/group", "fits/published", "fits/inputs", "tables"
-        ),
+        source=source_fingerprint("fits/llm"),
     message:
         "Fitting the losses of language models (log: {log})"
     shell:
@@ -115,7 +111,7 @@ rule fetch_chinchilla:
         network=int(POINTS_ARE_REMOTE),
     params:
         points=FITS["chinchilla_points"],
-        source=source_fingerprint("fits/points", "tables"),
+        source=source_fingerprint("fits/points"),
     message:
         "Getting the Chinchilla points (without a network that part is left out) (log: {log})"
     shell:
@@ -143,15 +139,7 @@ rule fit_chinchilla:
         excluded=FITS["excluded_points"],
         resamples=FITS["bootstraps"],
         seed=FITS["seed"],
-        source=source_fingerprint(
-            "fits/chinchilla",
-            "fits/power_sum",
-            "fits/errors",
-            "fits/published",
-            "fits/inputs",
-            "fits/points",
-            "tables",
-        ),
+        source=source_fingerprint("fits/chinchilla"),
     message:
         "Fitting the Chinchilla law (log: {log})"
     shell:
@@ -177,16 +165,7 @@ rule fit_joint_law:
         excluded=FITS["excluded_points"],
         resamples=FITS["bootstraps"],
         seed=FITS["seed"],
-        source=source_fingerprint(
-            "fits/joint",
-            "fits/chinchilla",
-            "fits/power_sum",
-            "fits/errors",
-            "fits/published",
-            "fits/inputs",
-            "fits/points",
-            "tables",
-        ),
+        source=source_fingerprint("fits/joint"),
     message:
         "Fitting the law of width, depth and data (log: {log})"
     shell:
@@ -229,23 +208,7 @@ rule hold_claims:
     params:
         study=FITS["study"],
         published=published_folder,
-        source=source_fingerprint(
-            "claims/__main__",
-            "claims/verdict",
-            "claims/study",
-            "claims/toy_exponents",
-            "claims/toy_geometry",
-            "claims/language_models",
-            "claims/family",
-            "fits/curve",
-            "fits/llm",
-            "fits/group",
-            "fits/published",
-            "fits/inputs",
-            "geometry",
-            "theory",
-            "tables",
-        ),
+        source=source_fingerprint("claims"),
     message:
         "Holding the paper's claims against the tables (log: {log})"
     shell:
@@ -282,14 +245,7 @@ for figure, (number, shows, options) in FIT_FIGURES.items():
             tables=shlex.join(
                 part for option, path in options.items() for part in (f"--{option}", path)
             ),
-            source=source_fingerprint(
-                "figures/fits",
-                "figures/llm",
-                "figures/style",
-                "fits/llm",
-                "fits/published",
-                "tables",
-            ),
+            source=source_fingerprint("figures/fits"),
         message:
             f"Drawing {figure} (log: {{log}})"
         shell:

@@ -51,21 +51,6 @@ for entry in LLM["tokens"]:
         )
 
 
-HEAD_MODULES = [
-    f"llm/{name}"
-    for name in (
-        "files",
-        "hub",
-        "tensor",
-        "safetensors_file",
-        "torch_file",
-        "heads",
-        "store",
-        "geometry",
-    )
-]
-
-
 rule measure_head:
     input:
         lambda wildcards: checkpoint_files(wildcards.model),
@@ -94,7 +79,7 @@ rule measure_head:
         attempt=lambda wildcards: attempt(
             f"results/llm/heads/{wildcards.model}.csv", "llm_overlaps"
         ),
-        source=source_fingerprint("llm/overlaps", *HEAD_MODULES, "arrays", "geometry", "tables"),
+        source=source_fingerprint("llm/overlaps"),
     message:
         "Measuring the head of {wildcards.model} (log: {log})"
     shell:
@@ -118,7 +103,7 @@ rule gather_heads:
     resources:
         mem_mb=1000,
     params:
-        source=source_fingerprint("llm/table", "geometry", "tables"),
+        source=source_fingerprint("llm/table"),
     message:
         "Putting the heads together, measured and published (log: {log})"
     shell:
@@ -159,9 +144,7 @@ rule count_tokens:
         ),
         window=command_options(LLM, "rank_min", "rank_max"),
         kept=LLM["kept_heads"],
-        source=source_fingerprint(
-            "llm/tokens", "llm/corpus", "llm/tokenizer_file", "arrays", "tables"
-        ),
+        source=source_fingerprint("llm/tokens"),
     message:
         "Counting the tokens of {wildcards.text} by {wildcards.tokenizer} (log: {log})"
     shell:
@@ -185,7 +168,7 @@ rule gather_tokens:
     resources:
         mem_mb=1000,
     params:
-        source=source_fingerprint("llm/join", "tables"),
+        source=source_fingerprint("llm/join"),
     message:
         "Putting the parts of {wildcards.table} together (log: {log})"
     shell:
@@ -218,7 +201,7 @@ rule draw_llm_figures:
         mem_mb=1000,
     params:
         figures=" ".join(LLM_FIGURES),
-        source=source_fingerprint("figures/llm", "figures/style", "geometry", "tables"),
+        source=source_fingerprint("figures/llm"),
     message:
         "Drawing the figures of language models' heads (log: {log})"
     shell:

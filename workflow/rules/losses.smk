@@ -44,7 +44,7 @@ rule fetch_text:
             TEXTS[wildcards.text],
             *("dataset", "subset", "split", "revision", "column", "join_words", "documents"),
         ),
-        source=source_fingerprint("llm/texts", "llm/corpus", "llm/hub"),
+        source=source_fingerprint("llm/texts"),
     message:
         "Getting the first documents of {wildcards.text} (log: {log})"
     shell:
@@ -85,7 +85,7 @@ rule measure_loss:
         attempt=lambda wildcards: attempt(
             f"results/llm/losses/{wildcards.text}/{wildcards.model}.csv", "llm_losses"
         ),
-        source=source_fingerprint("llm/losses", "llm/windows", "llm/corpus", "llm/hub", "tables"),
+        source=source_fingerprint("llm/losses"),
     message:
         "Evaluating {wildcards.model} on {wildcards.text} (log: {log})"
     shell:
@@ -106,7 +106,7 @@ rule gather_losses:
     resources:
         mem_mb=1000,
     params:
-        source=source_fingerprint("llm/join", "tables"),
+        source=source_fingerprint("llm/join"),
     message:
         "Putting the losses together (log: {log})"
     shell:

@@ -29,21 +29,7 @@ if config["toy"]["engine"] == "numba":
             runtime=get_training_minutes,
         params:
             arguments=get_training_arguments,
-            source=source_fingerprint(
-                "toy/training",
-                "toy/evaluation",
-                "toy/features",
-                "toy/gram_step",
-                "toy/numba_engine",
-                "toy/outputs",
-                "toy/recipe",
-                "toy/rows",
-                "toy/study",
-                "toy/workspace",
-                "arrays",
-                "geometry",
-                "theory",
-            ),
+            source=source_fingerprint("toy/training"),
         message:
             "Training {wildcards.model} (log: {log})"
         shell:
@@ -69,17 +55,7 @@ else:
                 runtime=120,
             params:
                 arguments=shlex.join(training_arguments(cells, config["toy"])),
-                source=source_fingerprint(
-                    "toy/training",
-                    "toy/evaluation",
-                    "toy/features",
-                    "toy/torch_engine",
-                    "toy/recipe",
-                    "toy/study",
-                    "arrays",
-                    "geometry",
-                    "theory",
-                ),
+                source=source_fingerprint("toy/training", "toy/torch_engine"),
             message:
                 f"Training the stack {stack} (log: {{log}})"
             shell:
@@ -102,7 +78,7 @@ rule collect_models:
         runtime=30,
     params:
         study=json.dumps(config["toy"]),
-        source=source_fingerprint("toy/collect", "toy/study", "arrays", "geometry", "tables"),
+        source=source_fingerprint("toy/collect"),
     message:
         "Gathering the trained models into tables (log: {log})"
     shell:
