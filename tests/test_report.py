@@ -22,6 +22,8 @@ from smoke_run import snakemake
 
 CATEGORIES = {"Overview", "Toy model", "Language models", "Tables"}
 LONG_TABLES = {"toy_curves", "toy_features"}
+RESULTS = "nav tbody tr:has(a[iconname=information-circle])"  # of a category; one result alone has no such sign
+STILL = {"textContent": "* { transition: none !important; }"}
 FLAGS = [
     "--headless=new",
     "--no-sandbox",
@@ -67,15 +69,22 @@ def browser(report: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield driver
 
 
+def wait(browser: webdriver.Chrome, selector: str, by: str = By.CSS_SELECTOR) -> list[WebElement]:
+    """What the selector finds, once it is drawn."""
+    return WebDriverWait(browser, 20).until(lambda driver: driver.find_elements(by, selector))
+
+
 def open_report(browser: webdriver.Chrome, report: Path) -> None:
     browser.get(report.as_uri())
-    WebDriverWait(browser, 20).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, "nav nav"))
+    wait(browser, "nav nav")
+    # The menu slides to a new width, and a click would land where something was.
+    browser.execute_script("document.head.append(Object.assign(document.createElement('style'), arguments[0]))", STILL)
 
 
 def rows(browser: webdriver.Chrome, category: str) -> list[WebElement]:
     """The results of a category, after a click on it in the menu."""
-    browser.find_element(By.XPATH, f"//nav//li[a/span='{category}']/a").click()
-    return WebDriverWait(browser, 20).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, "nav tbody tr"))
+    wait(browser, f"//nav//li[a/span='{category}']/a", By.XPATH)[0].click()
+    return wait(browser, RESULTS)
 
 
 def click(row: WebElement, icon: str) -> None:
@@ -118,9 +127,10 @@ def test_every_figure_and_table_is_found_by_clicks(browser: webdriver.Chrome, re
             if place:
                 rows(browser, category)
             before = content(browser)
-            click(browser.find_elements(By.CSS_SELECTOR, "nav tbody tr")[place], "eye")
+            click(wait(browser, RESULTS)[place], "eye")
             kind = shown(browser, before)
-            click(browser.find_elements(By.CSS_SELECTOR, "nav tbody tr")[place], "information-circle")
+            click(wait(browser, RESULTS)[place], "information-circle")
+            wait(browser, "//nav//*[text()='Description']", By.XPATH)
             text = browser.find_element(By.TAG_NAME, "nav").text
             path = next(line for line in text.split("\n") if line.startswith("results/"))
             caption = text.split("DESCRIPTION\n")[1].split("\nSIZE\n")[0]
@@ -128,7 +138,7 @@ def test_every_figure_and_table_is_found_by_clicks(browser: webdriver.Chrome, re
             assert "{{" not in caption, path
             assert "{%" not in caption, path
             found[path] = kind
-            browser.find_element(By.XPATH, "//nav//nav//a[normalize-space()='Results']").click()
+            wait(browser, "//nav//nav//a[normalize-space()='Results']", By.XPATH)[0].click()
     results = report.parent
     tables = {path.stem for path in results.glob("tables/*.csv")} - LONG_TABLES
     assert {path for path, kind in found.items() if kind == "table"} == {
@@ -155,7 +165,7 @@ def test_it_says_the_methods_and_loads_nothing(browser: webdriver.Chrome, report
 def test_tables_sort_filter_and_download(browser: webdriver.Chrome, report: Path) -> None:
     open_report(browser, report)
     names = [row.text for row in rows(browser, "Tables")]
-    click(browser.find_elements(By.CSS_SELECTOR, "nav tbody tr")[names.index("toy_models")], "eye")
+    click(wait(browser, RESULTS)[names.index("toy_models")], "eye")
     shown(browser, "")
     source = report.parent / "tables" / "toy_models.csv"
     frame = pd.read_csv(source)
