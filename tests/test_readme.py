@@ -5,6 +5,7 @@ import math
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,20 @@ def documents() -> list[Path]:
     ]
 
 
+def family() -> list[dict[str, Any]]:
+    """Three made-up language models: two seeds at one width, and another learning rate."""
+    one = {
+        column: {"str": "x", "int": 300, "float": 0.5, "bool": True}[entry["type"]]
+        for column, entry in tables.dictionary()["llm_family"]["columns"].items()
+    }
+    one |= {"architecture": "gpt2", "m": 16, "gamma": -1.0, "learning_rate_factor": 1.0, "seconds": 60.0}
+    return [
+        one | {"model": "a", "loss": 5.0, "loss_stderr": 0.02, "mean_sq_overlap": 0.25},
+        one | {"model": "b", "loss": 5.5, "loss_stderr": 0.02, "mean_sq_overlap": 0.25},
+        one | {"model": "c", "loss": 9.0, "learning_rate_factor": 2.0},
+    ]
+
+
 @pytest.fixture
 def recorded(tmp_path: Path) -> Path:
     """A recorded run of made-up claims, with the models and exponents of the real one."""
@@ -45,7 +60,9 @@ def recorded(tmp_path: Path) -> Path:
         Claim(claim="five", quantity="r", published=2.0, ours=3.0, n=3, **common),
         Claim(claim="five", quantity="s", published=2.0, ours=1.0, n=3, **common),
     ]
-    paths = [tmp_path / "results" / "claims.csv", RECORDED / "toy_models.csv", RECORDED / "toy_exponents.csv"]
+    tables.write("llm_family", pd.DataFrame(family()), tmp_path / "results" / "llm_family.csv")
+    paths = [tmp_path / "results" / f"{name}.csv" for name in ("claims", "llm_family")]
+    paths += [RECORDED / "toy_models.csv", RECORDED / "toy_exponents.csv"]
     tables.write("claims", verdict.table(claims), paths[0])
     config = tmp_path / "config.yaml"
     config.write_text("toy: {engine: numba}\n")
@@ -100,6 +117,12 @@ def test_the_exponents_are_those_of_the_table(recorded: Path) -> None:
     frame = tables.read("toy_exponents", recorded / "toy_exponents.csv")
     row = frame[frame["experiment"] == "decay_sweep"].dropna(subset=["exponent"]).iloc[0]
     assert blocks.number(row["exponent"], row["exponent_stderr"]) in blocks.exponents(recorded)
+
+
+def test_the_family_is_a_row_a_width_over_seeds(recorded: Path) -> None:
+    rows = blocks.family(recorded).split("\n")[2:]
+    assert rows == ["| −1 | 16 | 5.250 ± 0.020 | 0.50 | 4.0/m | 8.0/m | 2 |"]
+    assert "3 language models, in 3" in blocks.run(recorded)
 
 
 def test_the_rule_graph_leaves_out_the_goal_and_what_others_imply(tmp_path: Path) -> None:
