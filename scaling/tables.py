@@ -6,6 +6,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 import yaml
@@ -30,7 +31,7 @@ def schema(name: str) -> pa.DataFrameSchema:
     """The pandera schema of table `name`: columns in order, nothing missing, nothing unknown, values in range."""
     columns = {}
     for column, entry in dictionary()[name]["columns"].items():
-        checks = []
+        checks = [pa.Check(np.isfinite, name="finite")] if entry["type"] == "float" else []
         if "minimum" in entry:
             checks.append(pa.Check.ge(entry["minimum"]))
         if "maximum" in entry:
@@ -87,7 +88,7 @@ def validate(name: str, frame: pd.DataFrame, where: str) -> pd.DataFrame:
         elif "nullable" in check:
             broken = f"column {column} is empty, but must not be"
         else:
-            limits = allowed({**columns[column], "nullable": False})
+            limits = "finite" if check == "finite" else allowed({**columns[column], "nullable": False})
             broken = f"column {column} holds {case['failure_case']}, but must be {limits}"
         places = len(error.failure_cases)
         more = f" ({places} such places)" if places > 1 else ""
