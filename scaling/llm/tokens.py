@@ -163,7 +163,8 @@ def main() -> None:
     parser.add_argument(
         "--tokenizer", required=True, help="words, bytes, or a model: id on the Hub, or a name for --path"
     )
-    parser.add_argument("--text", default="python", help="python (its documentation), or a UTF-8 file")
+    parser.add_argument("--text", default="python", help="its name: python (its documentation), or a UTF-8 file")
+    parser.add_argument("--files", nargs="*", default=[], help="files that hold it, in place of the one named")
     parser.add_argument("--path", type=Path, help="folder with the tokenizer, in place of the Hub")
     parser.add_argument("--revision", default="main", help="branch, tag or commit on the Hub")
     parser.add_argument(
@@ -182,7 +183,8 @@ def main() -> None:
     if source is None and arguments.tokenizer not in ("words", "bytes"):
         source = Repository(arguments.tokenizer, arguments.revision)
     try:
-        text = encode(arguments.tokenizer, read_text(arguments.text), source, arguments.cache)
+        content = "\n".join(read_text(file) for file in arguments.files or [arguments.text])
+        text = encode(arguments.tokenizer, content, source, arguments.cache)
         if not len(text.ids):
             raise InputError(f"{arguments.text}: no tokens in this text")
         row = frequencies(text, **window)

@@ -113,9 +113,9 @@ rule gather_heads:
 
 rule count_tokens:
     input:
-        text=lambda wildcards: [
-            text for text in [token_entry(wildcards)["text"]] if text != "python"
-        ],
+        text=lambda wildcards: (
+            CORPUS.values() if wildcards.text == "python" else token_entry(wildcards)["text"]
+        ),
         norms=lambda wildcards: (
             [f"results/llm/heads/{wildcards.tokenizer}.safetensors"]
             if wildcards.tokenizer in MODELS
@@ -148,7 +148,7 @@ rule count_tokens:
     message:
         "Counting the tokens of {wildcards.text} by {wildcards.tokenizer} (log: {log})"
     shell:
-        "python -m scaling.llm.tokens {params.text} {params.model} {params.norms} {params.window}"
+        "python -m scaling.llm.tokens {params.text} --files {input.text:q} {params.model} {params.norms} {params.window}"
         " --cache {params.kept:q} --record-failure"
         " --frequencies {output.frequencies:q} --ranks {output.ranks:q} > {log:q} 2>&1"
 
