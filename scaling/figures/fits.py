@@ -20,7 +20,7 @@ from scaling import tables
 from scaling.command import InputError, run
 from scaling.figures import style
 from scaling.figures.llm import colour, name_of
-from scaling.fits import llm
+from scaling.fits import inputs, llm
 
 
 VERDICT = {"reproduced": style.GREEN, "within_error": style.ORANGE, "differs": style.VERMILION, "not_run": style.GREY}
@@ -143,7 +143,7 @@ def _exponents_by_subset(axes: Axes, fits: pd.DataFrame, whole: pd.Series, measu
         family = row.subset.removeprefix("without ").removesuffix(" alone")
         bars = (row.exponent - row.exponent_low, row.exponent_high - row.exponent)
         rows.append((row.subset, row.exponent, *bars, {"color": style.FAMILY.get(family, style.GREY)}))
-    measured = measured[measured["exponent"].notna()]
+    measured = measured[measured["status"] == inputs.CONVERGED]
     for row in _records(measured[(measured["subset"] == "all") | measured["subset"].str.endswith(" alone")]):
         family = row.subset.removesuffix(" alone")
         label = row.source if row.subset == "all" else f"{name_of(family)}"
