@@ -48,6 +48,18 @@ def errors(ours: Gradients, reference: Gradients) -> list[float]:
     return [relative_error(np.asarray(a), np.asarray(b)) for a, b in zip(ours, reference, strict=True)]
 
 
+def unavoidable(W: Floats, b: Floats, x: Floats) -> float:
+    """Largest relative error that float32 alone makes: autograd's own, and what a change of W and b by half a last bit
+    makes of float64 autograd. It is large where z and x almost cancel.
+    """
+    reference, rng = autograd(W, b, x), np.random.default_rng(0)
+    found = errors(autograd(W, b, x, torch.float32), reference)
+    for _ in range(4):
+        changed = [np.float64(array) * (1 + rng.choice([-1, 1], array.shape) * 2.0**-24) for array in (W, b)]
+        found += errors(autograd(*changed, x), reference)
+    return max(found)
+
+
 def model_state(n: int, m: int, sign: str, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """W with rows of many norms, one of them zero, and b that is negative, positive or mixed."""
     W = rng.standard_normal((n, m)) * rng.uniform(0, 1.5, (n, 1)) / np.sqrt(m)

@@ -42,20 +42,34 @@ LANES = 8  # rows of W are padded by zero columns to a whole number of float32 v
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
-def sums_alone(values, start, stop, b, g, own):
-    """Sums over samples of feature i alone for one output j: x_i d_j, d_j and the change of the squared error.
-
-    own is 1 if j = i, else 0; z = b + v g fires where positive, and then d = z - own v.
-    """
+def sums_alone(values, start, stop, b, g):
+    """Sums over samples of another feature alone for output j: x_i d_j, d_j and d_j^2; d = b + v g where positive."""
     x_d, d_sum, error = np.float32(0), np.float32(0), np.float32(0)
     for t in range(start, stop):
         v = values[t]
-        z = b + v * g
-        d = z - own * v if z > 0 else np.float32(0)
+        d = max(b + v * g, np.float32(0))
         x_d += v * d
         d_sum += d
-        error += d * d - own * v * v if z > 0 else np.float32(0)
+        error += d * d
     return x_d, d_sum, error
+
+
+@numba.njit(cache=True)
+def sums_own(values, start, stop, b, g):
+    """The same for the feature's own output, where d = z - v, and d^2 - v^2 in place of d^2.
+
+    z and v may almost cancel, so this is float64; each v^2, rounded to float32, is taken off as it was put on.
+    """
+    x_d, d_sum, error = 0.0, 0.0, 0.0
+    for t in range(start, stop):
+        v = values[t]
+        z = np.float64(b) + np.float64(v) * np.float64(g)
+        if z > 0:
+            d = z - v
+            x_d += v * d
+            d_sum += d
+            error += d * d - np.float64(v * v)
+    return np.float32(x_d), np.float32(d_sum), error
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
@@ -66,10 +80,10 @@ def dense_alone(db, R, b, own, G, r, values, start, stop):
     sum_s x_s d_s to row r of R; returns the change of the squared error and how many outputs fired in each four.
     """
     zero = np.float32(0)
-    loss, hits = zero, zero
+    loss, hits = 0.0, zero
     if 0 <= own < G.shape[1]:  # d = z - x is summed as such, since z and x may almost cancel
         g = G[r, own]
-        x_d, d_sum, loss = sums_alone(values, start, stop, b[own], g, np.float32(1))
+        x_d, d_sum, loss = sums_own(values, start, stop, b[own], g)
         R[r, own] += x_d
         db[own] += d_sum
         G[r, own] = np.float32(-1e30)  # silent below
@@ -93,12 +107,13 @@ def dense_group(z, db, R, b, first, G, place, rows, values, start, stop):
     Returns the change of the squared error and how many outputs fired.
     """
     pre_activation(z, b, G, rows, values, start, stop)
-    error, found = rectify(z, db)
+    squares, found = rectify(z, db)
+    error = np.float64(squares)
     for t in range(start, stop):
         j = place[rows[t]] - first
         if 0 <= j < G.shape[1] and z[j] > 0:
             d = z[j] - values[t]
-            error += d * d - values[t] * values[t] - z[j] * z[j]
+            error += np.float64(d * d) - np.float64(values[t] * values[t]) - np.float64(z[j] * z[j])
             z[j] = d
             db[j] -= values[t]
     for t in range(start, stop):
@@ -183,8 +198,10 @@ def loss_and_gradients(W, b, k, work, dense_backward):
             own_place = place[r] - first
             for q in range(found):
                 j = fired[q]
-                own = one if j == own_place else zero
-                x_d, d_sum, error = sums_alone(alone_value, start, stop, b_J[j], G[r, j], own)
+                if j == own_place:
+                    x_d, d_sum, error = sums_own(alone_value, start, stop, b_J[j], G[r, j])
+                else:
+                    x_d, d_sum, error = sums_alone(alone_value, start, stop, b_J[j], G[r, j])
                 loss += error
                 db_J[j] += d_sum
                 exchange(dW_L, W_L, first + j, dW_U, W_U, r, x_d)

@@ -74,7 +74,7 @@ def outputs_on(W, b, work, u, groups, on):
     X[:] = 0
     q[:] = 0
     for r in range(u):
-        v, square = np.float32(0), np.float32(0)
+        v, square = 0.0, np.float32(0)
         for t in range(work.alone_start[r], work.alone_start[r + 1]):
             v += work.alone_value[t]
             square += work.alone_value[t] ** 2
@@ -110,27 +110,29 @@ def outputs_on(W, b, work, u, groups, on):
     np.dot(q.T, W_U, C)
     np.dot(W_on, C, dW_on)
 
-    loss = 0.0
+    loss, sums = 0.0, work.sums[:on]  # sum_s d_sj, whose terms may almost cancel
     for o in range(on):
         j = work.on[o]
-        S_W, C_W = np.float32(0), np.float32(0)
+        S_W, C_W = 0.0, np.float32(0)
         for c in range(m):
             S_W += S[c] * W_on[o, c]
             C_W += dW_on[o, c] * W_on[o, c]
-            work.dW[j, c] += dW_on[o, c] + b[j] * S[c]
+            work.dW[j, c] += dW_on[o, c] + np.float32(b[j] * S[c])
         loss += b[j] * (batch_size * b[j] + 2 * S_W) + C_W
-        work.db[j] = batch_size * b[j] + S_W
+        sums[o] = batch_size * np.float64(b[j]) + S_W
     q_M = work.q_M[:u]
     np.dot(q, M, q_M)
     for r in range(u):
         j = work.active[r]
         for c in range(m):
-            dW_U[r, c] += X[r] * c_on[c] + q_M[r, c]
+            dW_U[r, c] += np.float32(X[r] * c_on[c]) + q_M[r, c]
         if work.place_live_U[r] == ON:
             q_W = np.float32(0)
             for c in range(m):
                 q_W += q[r, c] * W_U[r, c]
                 work.dW[j, c] -= q[r, c]
             loss -= 2 * (b[j] * X[r] + q_W)
-            work.db[j] -= X[r]
+            sums[np.searchsorted(work.on[:on], j)] -= X[r]
+    for o in range(on):
+        work.db[work.on[o]] = sums[o]
     return loss

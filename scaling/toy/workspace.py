@@ -46,12 +46,13 @@ class Workspace(NamedTuple):
     on: NDArray[np.int32]  # (n,) outputs that are positive in every sample; what follows: see outputs_on
     W_on: NDArray[np.float32]  # (n, m)
     dW_on: NDArray[np.float32]  # (n, m)
-    X: NDArray[np.float32]  # (n,)
+    X: NDArray[np.float64]  # (n,)
     q: NDArray[np.float32]  # (n, m)
     q_M: NDArray[np.float32]  # (n, m)
     C: NDArray[np.float32]  # (m, m)
     M: NDArray[np.float32]  # (m, m)
-    S: NDArray[np.float32]  # (m,)
+    S: NDArray[np.float64]  # (m,)
+    sums: NDArray[np.float64]  # (n,)
     c_on: NDArray[np.float32]  # (m,)
     own: NDArray[np.float32]  # (m,)
     dW: NDArray[np.float32]  # (n, m) gradient of the summed loss, halved
@@ -96,12 +97,13 @@ def workspace(n: int, m: int, batch_size: int, length: int) -> Workspace:
         on=np.zeros(n, integer),
         W_on=np.zeros((n, m), real),
         dW_on=np.zeros((n, m), real),
-        X=np.zeros(n, real),
+        X=np.zeros(n),
         q=np.zeros((n, m), real),
         q_M=np.zeros((n, m), real),
         C=np.zeros((m, m), real),
         M=np.zeros((m, m), real),
-        S=np.zeros(m, real),
+        S=np.zeros(m),
+        sums=np.zeros(n),
         c_on=np.zeros(m, real),
         own=np.zeros(m, real),
         dW=np.zeros((n, m), real),
