@@ -96,7 +96,8 @@ def losses(fits: pd.DataFrame) -> Iterator[Claim]:
             note = f"one C for all, though small models may have another; {note}"
         if row.status != inputs.CONVERGED:
             note = f"{row.status}: {row.note}"
-        yield Claim(**common, ours=row.exponent, ours_err=by_model, n=row.n_points, source=name, note=note)
+        ours = row.exponent if row.status == inputs.CONVERGED else math.nan
+        yield Claim(**common, ours=ours, ours_err=by_model, n=row.n_points, source=name, note=note)
         if source == "published":
             yield Claim(
                 claim="the published error of alpha_m",
