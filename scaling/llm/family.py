@@ -54,6 +54,11 @@ class Recipe:
         if not (math.isfinite(self.body_decay) and self.body_decay >= 0):
             raise InputError(f"body_decay = {self.body_decay}: must be finite and at least 0")
 
+    @property
+    def stride(self) -> int:
+        """Tokens by which the windows advance in which members are evaluated: half a context is before each token."""
+        return self.context // 2
+
     def rate(self, m: int) -> float:
         """The highest learning rate at width m."""
         return float(self.learning_rate * (m / self.reference_width) ** self.learning_rate_exponent)

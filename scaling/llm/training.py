@@ -150,7 +150,7 @@ def train_member(member: Member, recipe: Recipe, texts: Texts, folder: Path) -> 
     model = build(member, recipe, len(tokenizer))
     losses = train(model, tokens, member, recipe)
     held_out = [document.text for document in read_documents(texts.held_out)]
-    windows = Windows("strided", recipe.context, recipe.context // 2)
+    windows = Windows("strided", recipe.context, recipe.stride)
     loss = measure(model.eval(), tokenizer, held_out, windows, EVALUATION_TOKENS)
     nats, stderr = loss.per(loss.tokens)
     record = {

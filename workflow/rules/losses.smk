@@ -14,7 +14,7 @@ for name, entry in TEXTS.items():
 FAMILY_TEXT = {
     "windows": "strided",
     "window": FAMILY_RECIPE.context,
-    "stride": FAMILY_RECIPE.context // 2,
+    "stride": FAMILY_RECIPE.stride,
 }
 # (text, model): how the one is evaluated on the other
 EVALUATIONS = {("python", model): FAMILY_TEXT for model in MODELS if model in FAMILY_MODELS} | {
