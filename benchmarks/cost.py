@@ -23,9 +23,10 @@ from snakemake.utils import update_config
 from threadpoolctl import threadpool_limits
 
 from scaling.config import with_defaults
+from scaling.toy.cell import Cell
 from scaling.toy.numba_engine import NumbaEngine
 from scaling.toy.recipe import Recipe, initial_state
-from scaling.toy.study import Cell, experiments
+from scaling.toy.study import experiments
 
 
 TIMED = 0.2  # share of the steps that is timed
@@ -44,7 +45,7 @@ def read_toy(files: Iterable[str]) -> dict[str, Any]:
 def timed_seconds(cell: Cell, recipe: Recipe, limit: float) -> float:
     """CPU seconds that training a cell takes, from its first fifth or, where that takes longer, the first `limit` s."""
     initial, samples, _ = cell.random_streams()
-    W, b = initial_state(cell.n, cell.m, initial)
+    W, b = initial_state(cell.n, cell.m, initial, cell.initial_bias)
     engine = NumbaEngine(W, b, cell.p, cell.gamma, recipe, samples, cell.learning_rate_factor)
     window = max(int(TIMED * recipe.steps) // WINDOWS, 1)
     start = time.process_time()

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 
 from benchmarks.cost import read_toy
+from scaling.toy.cell import Cell
 from scaling.toy.model import PlainTraining, ToyModel, draw_dense
 from scaling.toy.recipe import Recipe, initial_state
-from scaling.toy.study import Cell, stacks
+from scaling.toy.study import stacks
 from scaling.toy.torch_engine import TorchStack, models_that_fit
 from scaling.toy.training import stack_memory, stacks_that_fit
 
@@ -31,7 +32,9 @@ def device() -> str:
 
 def engine(cells: Sequence[Cell], recipe: Recipe, cuda_graph: bool = True, tf32: bool = False) -> TorchStack:
     """A stack of these cells, as scaling.toy.training makes it."""
-    W, b = zip(*(initial_state(cell.n, cell.m, cell.random_streams()[0]) for cell in cells), strict=True)
+    W, b = zip(
+        *(initial_state(cell.n, cell.m, cell.random_streams()[0], cell.initial_bias) for cell in cells), strict=True
+    )
     return TorchStack(
         W,
         b,
@@ -56,7 +59,10 @@ def seconds_a_step(advance: Callable[[int], object], steps: int) -> float:
 
 def plain_step(cell: Cell, recipe: Recipe, steps: int) -> float:
     """Mean time of a step of the plain loop on the same device."""
-    W, b = (torch.from_numpy(part).to(device()) for part in initial_state(cell.n, cell.m, cell.random_streams()[0]))
+    W, b = (
+        torch.from_numpy(part).to(device())
+        for part in initial_state(cell.n, cell.m, cell.random_streams()[0], cell.initial_bias)
+    )
     training = PlainTraining(ToyModel(W, b), cell.gamma, recipe, cell.learning_rate_factor)
     generator = torch.Generator(device()).manual_seed(0)
     p = torch.tensor(cell.p, dtype=torch.float32, device=device())

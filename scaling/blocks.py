@@ -92,7 +92,8 @@ def all_claims(recorded: Path) -> str:
 def exponents(recorded: Path) -> str:
     """The exponents of the recorded curves at the usual learning rate and E = 1 that have at least four widths."""
     frame = tables.read("toy_exponents", recorded / "toy_exponents.csv")
-    usual = (frame["learning_rate_factor"] == 1) & ((frame["activation_density"] - 1).abs() < 1e-3)
+    usual = (frame["learning_rate_factor"] == 1) & (frame["initial_bias"] == "normal")
+    usual &= (frame["activation_density"] - 1).abs() < 1e-3
     frame = frame[usual & (frame["n_points"] >= 4)].drop_duplicates(["frequency_law", "n", "gamma", "alpha"])
     rows = []
     for row in frame.sort_values(["gamma", "alpha"], kind="stable").to_dict("records"):

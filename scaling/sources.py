@@ -1,6 +1,8 @@
-"""Which code a step runs: its module and all that this imports of the package, so that a rule can follow it.
+"""Fingerprint the code that a step runs, so that a rule reruns when its numbers may change and only then.
 
-Snakemake sees what stands in a rule, not what a command imports.
+Snakemake sees the text of a rule, not the modules that its command imports. The fingerprint covers a module and
+everything that it imports from the package. It ignores what cannot change a number: comments, formatting, docstrings,
+type annotations, log messages, and the texts of errors and of command-line help.
 """
 
 import ast
@@ -11,18 +13,19 @@ from pathlib import Path
 
 
 PACKAGE = Path(__file__).parent
-SHARED = {"command"}  # lines on the screen and whole files: it changes no number
+SHARED = {"command"}  # error lines, logging, atomic files: changes no number
+HELP = {"help", "description", "epilog", "metavar"}  # keywords of argparse that only a reader sees
 
 
 def file_of(module: str) -> Path | None:
-    """The file of a module, named as toy/training; of a folder its __main__; None where there is none."""
+    """Return the file of a module written as `toy/training` (for a package its __main__), or None."""
     paths = (PACKAGE / f"{module}.py", PACKAGE / module / "__main__.py")
     return next((path for path in paths if path.is_file()), None)
 
 
 @cache
 def imported(module: str) -> frozenset[str]:
-    """Modules of the package that a module imports when it is loaded; what a function imports is not among them."""
+    """Return the package's modules that a module imports at its top level; imports inside functions do not count."""
     path = file_of(module)
     names: set[str] = set()
     for node in ast.parse(path.read_bytes()).body if path else []:
@@ -33,7 +36,10 @@ def imported(module: str) -> frozenset[str]:
 
 
 def sources(modules: Iterable[str]) -> list[str]:
-    """The modules and all that they import, near or far, in order of name; raises ValueError for one that is none."""
+    """Return the modules and everything that they import, directly or indirectly, sorted by name.
+
+    Raises ValueError for a module that does not exist.
+    """
     found: set[str] = set()
     rest = list(modules)
     while rest:
@@ -46,10 +52,56 @@ def sources(modules: Iterable[str]) -> list[str]:
     return sorted(found)
 
 
+class NumbersOnly(ast.NodeTransformer):
+    """Remove from a syntax tree everything that cannot change a number."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        """Drop docstrings, other bare constants, and calls of a logger."""
+        value = node.value
+        if isinstance(value, ast.Constant):
+            return None
+        if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
+            owner = value.func.value
+            if isinstance(owner, ast.Name) and owner.id in ("log", "logging"):
+                return None
+        return self.generic_visit(node)
+
+    def visit_Raise(self, node: ast.Raise) -> ast.Raise:
+        """Keep the type of an exception, drop its message."""
+        if isinstance(node.exc, ast.Call):
+            return ast.Raise(exc=node.exc.func, cause=None)
+        return ast.Raise(exc=node.exc, cause=None)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Drop the help texts of a command line."""
+        node.keywords = [keyword for keyword in node.keywords if keyword.arg not in HELP]
+        return self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        """Keep the names of annotated fields and their values, drop the types."""
+        value = None if node.value is None else self.visit(node.value)
+        return ast.AnnAssign(target=node.target, annotation=ast.Constant(None), value=value, simple=node.simple)
+
+    def visit_arg(self, node: ast.arg) -> ast.arg:
+        """Drop the type of an argument."""
+        return ast.arg(arg=node.arg, annotation=None)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        """Drop the type of the result."""
+        node.returns = None
+        return self.generic_visit(node)
+
+
+def code_of(path: Path) -> str:
+    """Return the code of a file that can change a number, in a normal form."""
+    tree = NumbersOnly().visit(ast.parse(path.read_bytes()))
+    return ast.unparse(ast.fix_missing_locations(tree))
+
+
 def fingerprint(modules: Iterable[str]) -> str:
-    """16 hexadecimal digits that change with any byte of the modules and of what they import."""
+    """Return 16 hexadecimal digits that change with the code of the modules and of everything that they import."""
     digest = hashlib.sha256()
     for module in sources(modules):
         path = file_of(module)
-        digest.update(path.read_bytes() if path else b"")
+        digest.update(f"{module}\n{code_of(path) if path else ''}\n".encode())
     return digest.hexdigest()[:16]

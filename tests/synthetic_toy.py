@@ -46,7 +46,8 @@ def cell(
     pairs = strong > 1
     row = {
         "frequency_law": law, "n": n, "m": m, "gamma": gamma, "alpha": alpha, "activation_density": E,
-        "learning_rate_factor": factor, "seed": seed, "steps": 20000, "batch_size": 2048, "loss": loss,
+        "learning_rate_factor": factor, "initial_bias": "normal", "seed": seed,
+        "steps": 20000, "batch_size": 2048, "loss": loss,
         "loss_stderr": loss / 200, "n_samples": 2**17, "loss_train_tail": loss, "loss_train_tail_std": loss / 30,
         "loss_unlearned": theory.unlearned_loss(p, ~missing), "loss_unrepresented": unrepresented,
         "n_unrepresented": int(missing.sum()), "phi_half": geometry.phi(norms, 0.5), "phi_1": geometry.phi(norms, 1),
@@ -115,7 +116,8 @@ def study(
         exponent, error, amplitude, rsquared = slope(mean.index.to_numpy(float), mean.to_numpy())
         exponents.append({
             "experiment": experiment, "frequency_law": law, "n": size, "gamma": gamma, "alpha": alpha,
-            "activation_density": E, "learning_rate_factor": factor, "n_points": len(mean), "n_seeds": seeds,
+            "activation_density": E, "learning_rate_factor": factor,
+            "initial_bias": "normal", "n_points": len(mean), "n_seeds": seeds,
             "exponent": exponent, "exponent_stderr": error, "amplitude": amplitude, "rsquared": rsquared,
             "exponent_represented": slope(packing.index.to_numpy(float), packing.to_numpy())[0],
             "exponent_represented_stderr": error, "m_min": min(widths), "m_max": max(widths),

@@ -15,7 +15,7 @@ FOLLOWED = re.findall(r"source_fingerprint\(([^)]*)\).*?python -m scaling\.([\w.
 
 
 def test_imports_are_followed_near_and_far() -> None:
-    assert {"toy/training", "toy/numba_engine", "toy/gram_step", "toy/rows", "toy/features", "arrays", "theory"} <= set(
+    assert {"toy/training", "toy/numba_engine", "toy/gram_step", "toy/rows", "toy/features", "arrays"} <= set(
         sources.sources(["toy/training"])
     )
     assert "toy/torch_engine" not in sources.sources(["toy/training"])  # imported by the function that needs it
@@ -46,7 +46,66 @@ def reached_from(room: str) -> list[str]:
     return sources.sources(f"{room}/{path.stem}" for path in (ROOT / "scaling" / room).glob("*.py"))
 
 
-def test_a_changed_byte_far_away_changes_the_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_does_not_follow_what_only_measures() -> None:
+    reached = set(sources.sources(["toy/training"]))
+    assert not reached & {
+        "toy/evaluation",
+        "toy/measurement",
+        "toy/collect",
+        "toy/study",
+        "geometry",
+        "theory",
+        "tables",
+    }
+
+
+STEP = '''
+"""A module."""
+import logging
+from scaling.command import InputError
+
+log = logging.getLogger(__name__)
+
+
+def step(w: float, rate: float) -> float:
+    """One step."""
+    if rate < 0:
+        raise InputError("rate < 0")
+    log.info("step")
+    return w * (1 - rate)
+'''
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changes"),
+    [
+        ("One step.", "One step of gradient descent.", False),
+        ("A module.", "Another module.", False),
+        ("    if rate", "    # a comment\n\n    if rate", False),
+        ("w * (1 - rate)", "(w\n        * (1 - rate))", False),
+        ('info("step")', 'info("a step at rate %g", rate)', False),
+        ('"rate < 0"', 'f"rate = {rate}: must be at least 0"', False),
+        ("rate: float) -> float", "rate: int) -> int", False),
+        ("w * (1 - rate)", "w - rate", True),
+        ("rate < 0", "rate <= 0", True),
+        ("raise InputError", "raise ValueError", True),
+    ],
+)
+def test_the_fingerprint_follows_what_changes_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, changes: bool
+) -> None:
+    monkeypatch.setattr(sources, "PACKAGE", tmp_path)
+    (tmp_path / "step.py").write_text(STEP)
+    sources.imported.cache_clear()
+    before = sources.fingerprint(["step"])
+    assert old in STEP
+    (tmp_path / "step.py").write_text(STEP.replace(old, new))
+    sources.imported.cache_clear()
+    assert (sources.fingerprint(["step"]) != before) == changes
+    sources.imported.cache_clear()
+
+
+def test_a_changed_line_far_away_changes_the_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, text in {"a": "from scaling import b\n", "b": "from scaling.c import x\n", "c": "x = 1\n"}.items():
         (tmp_path / "scaling" / f"{name}.py").parent.mkdir(exist_ok=True)
         (tmp_path / "scaling" / f"{name}.py").write_text(text)

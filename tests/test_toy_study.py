@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from scaling.command import InputError
+from scaling.toy.cell import Cell
 from scaling.toy.study import (
-    Cell,
     axis,
+    cells_by_curve,
     distinct_cells,
     experiments,
     grid_cells,
-    plain_number,
+    plain,
     stacks,
     training_arguments,
 )
@@ -21,7 +22,6 @@ from scaling.toy.study import (
 
 GRID = {"training": "paper", "n": 50, "m": [5, 10], "gamma": [-1, 0.5], "alpha": [0, 1], "seeds": 2}
 TOY = {
-    "held_out_samples": 64,
     "trainings": {"paper": {"steps": 10, "warmup_steps": 1}},
     "experiments": {"sweep": [GRID]},
 }
@@ -79,6 +79,8 @@ def test_cells_that_would_share_a_file_are_refused():
         ({"activation_density": 0.0}, "E = 0"),
         ({"seed": -1}, "seed = -1"),
         ({"learning_rate_factor": 0.0}, "learning_rate_factor = 0"),
+        ({"initial_bias": "none"}, "initial_bias = 'none': must be normal, zero, a number"),
+        ({"initial_bias": float("nan")}, "initial_bias = nan"),
         ({"frequency_law": "linear"}, "the linear law has no data exponent"),
         ({"frequency_law": "zipf", "alpha": None}, "must be one of power_law"),
     ],
@@ -107,7 +109,28 @@ def test_random_streams_follow_from_seed_and_settings_alone():
     assert len({*draws(cell()), *draws(cell(seed=1)), *draws(cell(m=6)), *draws(cell(gamma=0.5))}) == 12
 
 
-def test_every_cell_stands_in_one_stack():
+def test_cells_that_differ_in_initial_bias_alone_are_paired():
+    first, second = cell(), cell(initial_bias="zero")
+    assert (first.curve, second.curve) == (
+        "paper/power_law_n50_alpha1_E1/gamma-1",
+        "paper/power_law_n50_alpha1_E1/gamma-1_bias_zero",
+    )
+    streams = zip(first.random_streams(), second.random_streams(), strict=True)
+    assert all(one.integers(2**60) == two.integers(2**60) for one, two in streams)
+
+
+def test_curves_list_their_cells_in_order_of_width_and_seed():
+    curves = cells_by_curve(TOY)
+    assert len(curves) == 4
+    assert [(c.m, c.seed) for c in curves["paper/power_law_n50_alpha0_E1/gamma-1"]] == [
+        (5, 0),
+        (5, 1),
+        (10, 0),
+        (10, 1),
+    ]
+
+
+def test_every_cell_is_in_one_stack():
     toy = {**TOY, "experiments": {"sweep": [GRID], "again": [{**GRID, "m": [5, 20]}]}}
     names = [cell.name for cells in stacks(toy).values() for cell in cells]
     assert sorted(names) == sorted(distinct_cells(toy))
@@ -136,9 +159,9 @@ def test_training_arguments_train_just_the_cells_of_a_stack(tmp_path):
 
 def test_numbers_reach_the_command_line_in_full():
     for value in (-1e-05, 1e-300, -0.5555555556, 1.0, 3, 2.5e22):
-        assert "e" not in plain_number(value)
-        assert float(plain_number(value)) == value
-    assert (plain_number(3), plain_number(1.0)) == ("3", "1.0")
+        assert "e" not in plain(value)
+        assert float(plain(value)) == value
+    assert (plain(3), plain(1.0)) == ("3", "1.0")
 
 
 def test_a_grid_beyond_all_measure_is_refused_before_it_is_made():

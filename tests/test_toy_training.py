@@ -1,20 +1,20 @@
 import dataclasses
-import json
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import save_file
 
 from scaling.command import InputError
-from scaling.toy.collect import collect, read_model, read_models
+from scaling.toy.cell import Cell
+from scaling.toy.measurement import measure_model
+from scaling.toy.model_file import read_model
 from scaling.toy.recipe import Recipe
-from scaling.toy.study import Cell, distinct_cells
 from scaling.toy.training import DivergedError, stack_memory, stacks_that_fit, train_one, train_stack, windows
 
 
+TENSORS = ("W", "b", "p", "curve_step", "curve_loss")
 RECIPE = Recipe(steps=430, batch_size=64, warmup_steps=40)
 
 
@@ -33,30 +33,44 @@ def test_windows_make_up_the_training(steps):
 
 def test_same_seed_same_bits_and_a_whole_record(tmp_path):
     for name in ("a", "b"):
-        train_one(cell(), RECIPE, 4096, tmp_path / name)
-    (record, tensors), (again, same) = read_model(tmp_path / "a"), read_model(tmp_path / "b")
-    assert all(np.array_equal(tensors[key], same[key]) for key in tensors)
-    assert {**record, "seconds": 0} == {**again, "seconds": 0}
-    assert tensors["W"].shape == (40, 5)
-    assert tensors["curve_step"][-1] == RECIPE.steps
-    assert record["seed"] == 0
-    assert record["loss"] == pytest.approx(record["loss_train_tail"], abs=0.1)
+        train_one(cell(), RECIPE, tmp_path / name)
+    model, same = read_model(tmp_path / "a"), read_model(tmp_path / "b")
+    assert all(np.array_equal(getattr(model, key), getattr(same, key)) for key in TENSORS)
+    assert {**model.training, "seconds": 0} == {**same.training, "seconds": 0}
+    assert model.W.shape == (40, 5)
+    assert model.curve_step[-1] == RECIPE.steps
+    assert model.cell == same.cell == cell()
+    assert model.recipe == dataclasses.asdict(RECIPE)
+    assert measure_model(model, 4096)["loss"] == pytest.approx(model.training["loss_train_tail"], abs=0.1)
+
+
+def test_models_that_differ_in_initial_bias_alone_start_from_the_same_rows(tmp_path):
+    short = dataclasses.replace(RECIPE, steps=1, warmup_steps=1, learning_rate=1e-9, bias_learning_rate=1e-9)
+    models = {}
+    for bias in ("normal", "zero", "-1"):
+        train_one(cell(initial_bias=bias, gamma=0.0), short, tmp_path / bias)
+        models[bias] = read_model(tmp_path / bias)
+    for model in models.values():
+        np.testing.assert_allclose(model.W, models["normal"].W, atol=1e-8)
+    assert abs(models["zero"].b).max() < 1e-8
+    np.testing.assert_allclose(models["-1"].b, -1, atol=1e-6)
+    assert models["normal"].b.std() > 0.5
 
 
 def test_kept_curve_holds_the_mean_of_all_steps(tmp_path):
-    train_one(cell(), RECIPE, 64, tmp_path / "a")
-    record, tensors = read_model(tmp_path / "a")
-    weight = np.diff(np.concatenate([[0], tensors["curve_step"]]))
+    train_one(cell(), RECIPE, tmp_path / "a")
+    model = read_model(tmp_path / "a")
+    weight = np.diff(np.concatenate([[0], model.curve_step]))
     assert weight.sum() == RECIPE.steps
-    assert tensors["curve_loss"][-50:].mean() == pytest.approx(record["loss_train_tail"], rel=0.05)
+    assert model.curve_loss[-50:].mean() == pytest.approx(model.training["loss_train_tail"], rel=0.05)
 
 
 def test_a_diverging_run_names_the_model_and_the_step(tmp_path):
     wild = dataclasses.replace(RECIPE, learning_rate=1e30, bias_learning_rate=1e30)
     with pytest.raises(DivergedError, match=r"gamma-0.5/m5_seed0 diverged by step \d+"):
-        train_one(cell(), wild, 64, tmp_path / "a")
+        train_one(cell(), wild, tmp_path / "a")
     with pytest.raises(DivergedError, match="m5_seed0 diverged"):
-        train_stack([cell()], wild, 64, tmp_path)
+        train_stack([cell()], wild, tmp_path)
     assert not list(tmp_path.rglob("*"))
 
 
@@ -64,12 +78,13 @@ def test_stack_gives_the_engine_s_loss_within_sampling_error(tmp_path):
     recipe = dataclasses.replace(RECIPE, steps=1500, batch_size=256)
     cells = [cell(m=m, gamma=gamma) for m in (4, 8) for gamma in (-0.5, 0.5)]
     (stack,) = stacks_that_fit(cells, recipe.batch_size, 2**30)
-    train_stack(stack, recipe, 2**14, tmp_path)
+    train_stack(stack, recipe, tmp_path)
     for one in cells:
-        train_one(one, recipe, 2**14, tmp_path / "one")
-        alone, stacked = read_model(tmp_path / "one")[0], read_model(tmp_path / f"{one.name}.safetensors")[0]
-        assert stacked["loss"] == pytest.approx(alone["loss"], rel=0.2)
-        assert stacked["device"].startswith("torch, cpu")
+        train_one(one, recipe, tmp_path / "one")
+        alone, stacked = read_model(tmp_path / "one"), read_model(tmp_path / f"{one.name}.safetensors")
+        losses = [measure_model(model, 2**14)["loss"] for model in (stacked, alone)]
+        assert losses[0] == pytest.approx(losses[1], rel=0.2)
+        assert stacked.training["device"].startswith("torch, cpu")
 
 
 def test_stacks_fit_into_the_memory_given():
@@ -92,46 +107,12 @@ def test_memory_for_a_stack_is_what_is_asked_or_a_share_of_what_is_free(monkeypa
 
 def test_how_a_grid_is_split_does_not_change_a_model_s_samples(tmp_path):
     cells = [cell(alpha=alpha, seed=seed) for alpha in (0.0, 1.0) for seed in (0, 1)]
-    train_stack(cells, RECIPE, 64, tmp_path / "whole")
+    train_stack(cells, RECIPE, tmp_path / "whole")
     for one in cells:
-        train_stack([one], RECIPE, 64, tmp_path / "split")
+        train_stack([one], RECIPE, tmp_path / "split")
         whole, split = (read_model(tmp_path / run / f"{one.name}.safetensors") for run in ("whole", "split"))
-        np.testing.assert_allclose(whole[1]["curve_loss"][:20], split[1]["curve_loss"][:20], rtol=1e-4)
-        assert whole[0]["loss"] == pytest.approx(split[0]["loss"], rel=0.1)
-
-
-def test_collect_writes_each_model_under_each_experiment(tmp_path):
-    grid = {"training": "paper", "n": 40, "m": [4, 6, 8], "gamma": -0.5}
-    toy = {"trainings": {"paper": {}}, "experiments": {"one": [grid], "two": [{**grid, "m": 6}]}}
-    for name, some in distinct_cells(toy).items():
-        train_one(some, RECIPE, 64, tmp_path / f"{name}.safetensors")
-    collect(toy, tmp_path, tmp_path / "tables")
-    table = (tmp_path / "tables" / "toy_models.csv").read_text().splitlines()
-    assert len(table) == 1 + 3 + 1
-    curves = (tmp_path / "tables" / "toy_curves.csv").read_text().splitlines()
-    assert len(curves) == 1 + 3 * len(list(windows(RECIPE.steps)))
-    features = (tmp_path / "tables" / "toy_features.csv").read_text().splitlines()
-    assert len(features) == 1 + 3 * 40
-
-
-def test_damaged_models_are_named_and_set_aside(tmp_path):
-    name = cell().name
-    train_one(cell(), RECIPE, 64, tmp_path / f"{name}.safetensors")
-    whole = (tmp_path / f"{name}.safetensors").read_bytes()
-    (tmp_path / "cut.safetensors").write_bytes(whole[:-100])
-    (tmp_path / "flipped.safetensors").write_bytes(whole[:-100] + bytes([whole[-100] ^ 1]) + whole[-99:])
-    (tmp_path / "swapped.safetensors").write_bytes(whole)
-    save_file({"W": np.zeros(3)}, tmp_path / "other.safetensors")
-    models = read_models(["cut", name, "flipped", "swapped", "other"], tmp_path)
-    assert next(models)[0]["model"] == name
-    message = r"cut.*: cut or changed.*flipped.*SHA-256.*swapped.*holds another model.*other.*set aside"
-    with pytest.raises(InputError, match=message) as caught:
-        next(models)
-    assert "\n" not in str(caught.value)
-    assert not list(tmp_path.glob("*.safetensors"))
-    assert len(list(tmp_path.glob("*.damaged"))) == 4
-    with pytest.raises(InputError, match="no such model"):
-        read_model(tmp_path / "missing")
+        np.testing.assert_allclose(whole.curve_loss[:20], split.curve_loss[:20], rtol=1e-4)
+        assert whole.training["loss_train_tail"] == pytest.approx(split.training["loss_train_tail"], rel=0.1)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +123,7 @@ def test_damaged_models_are_named_and_set_aside(tmp_path):
         ("--n 10 --m 2 --gamma 1", "alpha = None"),
         ("--n 10 --m 2 --gamma 1 --alpha 1 --activation-density 9", "feature 1 would be active"),
         ("--n 10 --m 2 --gamma 1 --alpha 1 --steps 5", "warmup_steps = 2000"),
-        ("--n 10 --m 2 --gamma 1 --alpha 1 --samples 1", "samples = 1"),
+        ("--n 10 --m 2 --gamma 1 --alpha 1 --initial-bias none", "initial_bias = 'none': must be normal"),
     ],
 )
 def test_command_line_answers_bad_input_in_one_line(tmp_path, arguments, message):
@@ -163,11 +144,3 @@ def test_a_folder_that_cannot_be_written_is_named_before_training(tmp_path):
     assert done.returncode == 1
     assert "cannot be made" in done.stderr
     assert done.stderr.count("\n") == 1
-
-
-def test_collect_by_hand_takes_json_text(tmp_path):
-    command = [sys.executable, "-m", "scaling.toy.collect", "--folder", str(tmp_path), "--output", str(tmp_path / "t")]
-    toy = {"trainings": {"paper": {}}, "experiments": {"one": [{"training": "paper", "m": 4, "gamma": 1}]}}
-    done = subprocess.run([*command, "--study", json.dumps(toy)], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "no such model; train it with" in done.stderr

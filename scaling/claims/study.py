@@ -60,19 +60,20 @@ class ToyStudy:
         resources: Path,
         name: str,
     ) -> "ToyStudy":
-        """Read what is there. Rows with another learning rate than the recipe's are left out of every claim.
+        """Read what is there. Rows at another learning rate or another initial bias are left out of every claim.
 
         Curves without a line (fewer than three widths) are left out, too.
         """
         rows = read_if_there("toy_models", models)
         curves = read_if_there("toy_exponents", exponents)
         windows = read_if_there("toy_exponent_starts", starts)
-        curves = curves[(curves["learning_rate_factor"] == 1) & (curves["status"] == "converged")].sort_values(
-            "n_points", ascending=False, kind="stable"
+        rows, curves, windows = (
+            frame[(frame["learning_rate_factor"] == 1) & (frame["initial_bias"] == "normal")]
+            for frame in (rows, curves, windows)
         )
-        windows = windows[windows["learning_rate_factor"] == 1]
+        curves = curves[curves["status"] == "converged"].sort_values("n_points", ascending=False, kind="stable")
         return cls(
-            models=rows[rows["learning_rate_factor"] == 1].drop_duplicates("model"),
+            models=rows.drop_duplicates("model"),
             exponents=curves.drop_duplicates(SETTING).sort_values(SETTING, kind="stable"),
             starts=windows.drop_duplicates([*SETTING, "quantity", "start_index"]),
             features=read_if_there("toy_features", features),

@@ -12,7 +12,7 @@ from scaling.command import InputError
 from scaling.figures.style import number
 
 
-CURVE = ["frequency_law", "n", "gamma", "alpha", "activation_density", "learning_rate_factor"]
+CURVE = ["frequency_law", "n", "gamma", "alpha", "activation_density", "learning_rate_factor", "initial_bias"]
 SYMBOLS = {"γ": "gamma", "α": "alpha", "E": "activation_density"}
 STRONG, WEAK = 3 / 4, 1 / 2  # mean phi_half of a curve above, or below, which we speak of strong or weak superposition
 
@@ -111,8 +111,8 @@ def rounded(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def usual(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows at the recipe's own learning rate and at the activation density nearest 1."""
-    frame = frame[frame["learning_rate_factor"] == 1]
+    """Rows at the recipe's learning rate, the paper's initial bias, and the activation density nearest 1."""
+    frame = frame[(frame["learning_rate_factor"] == 1) & (frame["initial_bias"] == "normal")]
     if frame.empty:
         return frame
     distance = (frame["activation_density"] - 1).abs()

@@ -12,7 +12,16 @@ from scaling import command, tables, theory
 from scaling.fits import curve, forms
 
 
-CURVE = ["experiment", "frequency_law", "n", "gamma", "alpha", "activation_density", "learning_rate_factor"]
+CURVE = [
+    "experiment",
+    "frequency_law",
+    "n",
+    "gamma",
+    "alpha",
+    "activation_density",
+    "learning_rate_factor",
+    "initial_bias",
+]
 STRONG, WEAK = 3 / 4, 1 / 2  # mean phi_half above, or below, which a curve counts as strong or weak superposition
 LINE = ["exponent", "exponent_stderr", "exponent_low", "exponent_high", "rsquared", "n_points", "m_min", "m_max"]
 

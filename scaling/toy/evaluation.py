@@ -1,4 +1,12 @@
-"""What is measured of a trained toy model: loss on fresh samples, split by feature, and the geometry of its rows."""
+"""The held-out loss of a toy model, and what it is made of.
+
+A sample error (y_i - x_i)^2, with y = ReLU(x W W^T + b), belongs to exactly one of these parts (their sum is the loss):
+
+- silent: feature i is active and silent, 2 |W_i|^2 + b_i <= 0: it does not fire even alone at its largest value, 2.
+- shrink: feature i is active and live; its own error when it is active alone, (ReLU(x_i |W_i|^2 + b_i) - x_i)^2.
+- interference: feature i is active and live; what the other active features add to that error (may be negative).
+- false: feature i is inactive, but its output fires.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,20 +15,31 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from scaling import geometry, theory
 from scaling.toy import features
 
 
 CHUNK = 2048  # samples at a time
+PARTS = ("silent", "shrink", "interference", "false")
+
+
+def silent_features(W: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Return which features never fire alone: 2 |W_i|^2 + b_i <= 0, since x_i < 2; shape (n,)."""
+    squares = np.einsum("ij,ij->i", W, W, dtype=np.float64)
+    return 2 * squares + np.asarray(b, dtype=np.float64) <= 0
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Squared error on fresh samples: mean, its standard error, and the mean for each feature."""
+    """Squared error on fresh samples: its mean with a standard error, its mean per feature, and its parts.
+
+    by_feature has shape (n,) and sums to loss; parts maps silent, shrink, interference and false to (mean, standard
+    error), and the means sum to loss.
+    """
 
     loss: float
     loss_stderr: float
-    by_feature: NDArray[np.float64]  # (n,), sums to loss
+    by_feature: NDArray[np.float64]
+    parts: dict[str, tuple[float, float]]
     n_samples: int
 
 
@@ -31,60 +50,53 @@ def held_out_loss(
     n_samples: int,
     rng: np.random.Generator,
 ) -> HeldOut:
-    """L = E_x ||ReLU(x W W^T + b) - x||^2 on fresh samples (paper, Eq. 3), with its standard error.
+    """Return L = E_x ||ReLU(x W W^T + b) - x||^2 on fresh samples (paper, Eq. 3), split into its parts.
 
     Products are float32, sums float64. n_samples is rounded up to whole chunks of 2048.
     """
     n = len(b)
+    squares = np.einsum("ij,ij->i", W, W, dtype=np.float64)
+    silent = silent_features(W, b)
     by_feature = np.zeros(n)
-    each = []
+    each: list[NDArray[np.float64]] = []
     for _ in range(-(-n_samples // CHUNK)):
         batch = features.draw_batch(rng, p, CHUNK)
-        x = sparse.csr_array((batch.value, (batch.sample, batch.feature)), shape=(CHUNK, n))
+        sample, feature, value = batch.sample, batch.feature, batch.value
+        x = sparse.csr_array((value, (sample, feature)), shape=(CHUNK, n))
         error = x @ W @ W.T
         error += b
         np.maximum(error, 0, out=error)
-        error[batch.sample, batch.feature] -= batch.value
+        error[sample, feature] -= value
         np.square(error, out=error)
         by_feature += error.sum(axis=0, dtype=np.float64)
-        each.append(error.sum(axis=1, dtype=np.float64))
-    losses = np.concatenate(each)
+        at_active = error[sample, feature].astype(np.float64)
+        error[sample, feature] = 0
+        false = error.sum(axis=1, dtype=np.float64)
+        own = (np.maximum(value * squares[feature] + b[feature], 0) - value) ** 2
+        live = ~silent[feature]
+        on_silent, shrink, on_live = (
+            np.bincount(sample, weights=weights, minlength=CHUNK)
+            for weights in (at_active * ~live, own * live, at_active * live)
+        )
+        each.append(np.stack([on_silent + on_live + false, on_silent, shrink, on_live - shrink, false]))
+    losses = np.concatenate(each, axis=1)
+    mean, stderr = losses.mean(axis=1), losses.std(axis=1, ddof=1) / np.sqrt(losses.shape[1])
     return HeldOut(
-        loss=float(losses.mean()),
-        loss_stderr=float(losses.std(ddof=1) / np.sqrt(len(losses))),
-        by_feature=by_feature / len(losses),
-        n_samples=len(losses),
+        loss=float(mean[0]),
+        loss_stderr=float(stderr[0]),
+        by_feature=by_feature / losses.shape[1],
+        parts={part: (float(mean[k]), float(stderr[k])) for k, part in enumerate(PARTS, start=1)},
+        n_samples=losses.shape[1],
     )
 
 
-def measures(W: NDArray[np.float32], p: NDArray[np.float64], held_out: HeldOut) -> dict[str, Any]:
-    """The columns of toy_models.csv that follow from the weights and the held-out loss."""
-    n, m = W.shape
-    norms = geometry.row_norms(W)
-    represented = norms > 0.5
-    strong, weak = norms > 1, represented & (norms <= 1)
-    every = geometry.squared_overlaps(W) if np.count_nonzero(norms) > 1 else None
-    among_strong = geometry.squared_overlaps(W[strong]) if strong.sum() > 1 else None
-    among_weak = geometry.squared_overlaps(W[weak]) if weak.sum() > 1 else None
-    return {
+def loss_columns(held_out: HeldOut) -> dict[str, Any]:
+    """Return the columns of toy_models.csv that hold the held-out loss and its parts."""
+    columns: dict[str, Any] = {
         "loss": held_out.loss,
         "loss_stderr": held_out.loss_stderr,
         "n_samples": held_out.n_samples,
-        "loss_unlearned": theory.unlearned_loss(p, represented),
-        "loss_unrepresented": float(held_out.by_feature[~represented].sum()),
-        "n_unrepresented": int((~represented).sum()),
-        "phi_half": geometry.phi(norms, 0.5),
-        "phi_1": geometry.phi(norms, 1.0),
-        "mean_norm": float(norms.mean()),
-        "std_norm": float(norms.std()),
-        "mean_sq_overlap": every.mean_sq if every else None,
-        "std_sq_overlap": every.std_sq if every else None,
-        "mean_sq_overlap_strong": among_strong.mean_sq if among_strong else None,
-        "std_sq_overlap_strong": among_strong.std_sq if among_strong else None,
-        "welch_bound_strong": geometry.welch_bound(int(strong.sum()), m) if among_strong else None,
-        "n_strong": int(strong.sum()),
-        "n_weak": int(weak.sum()),
-        "mean_cosine_weak": among_weak.mean_cosine if among_weak else None,
-        "welch_bound": geometry.welch_bound(n, m),
-        "random_mean": geometry.random_sq_overlap_mean(m),
     }
+    for part, (mean, stderr) in held_out.parts.items():
+        columns |= {f"loss_{part}": mean, f"loss_{part}_stderr": stderr}
+    return columns

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling.command import InputError
+from scaling.toy.initial_bias import draw_initial_bias
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +67,12 @@ class Recipe:
         )
 
 
-def initial_state(n: int, m: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """W ~ N(0, 1/m), shape (n, m), and b ~ N(0, 1), shape (n,), float32 (paper, appendix on toy models)."""
+def initial_state(
+    n: int, m: int, rng: np.random.Generator, initial_bias: str | float = "normal"
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return W ~ N(0, 1/m), shape (n, m), and b ~ N(0, 1) unless initial_bias says otherwise, shape (n,), float32.
+
+    W does not depend on initial_bias. Source: the paper's appendix on toy models. Raises InputError.
+    """
     W = rng.standard_normal((n, m), dtype=np.float32) / np.float32(math.sqrt(m))
-    return W, rng.standard_normal(n, dtype=np.float32)
+    return W, draw_initial_bias(initial_bias, n, rng)

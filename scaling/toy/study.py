@@ -3,91 +3,27 @@
 import dataclasses
 import itertools
 import math
-import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from scaling.command import InputError
+from scaling.toy.cell import AXES, Cell
 from scaling.toy.features import frequencies
 from scaling.toy.recipe import Recipe
 
 
-@lru_cache(maxsize=16)
-def check_frequencies(frequency_law: str, n: int, alpha: float | None, activation_density: float) -> None:
-    """Raise InputError for frequencies that no features have, such as p_i > 1; once for all cells that share them."""
-    frequencies(frequency_law, n, alpha, activation_density)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """One toy model to train: everything that its result depends on, but for the recipe that `training` names."""
-
-    training: str
-    frequency_law: str
-    n: int
-    m: int
-    gamma: float
-    alpha: float | None
-    activation_density: float
-    seed: int
-    learning_rate_factor: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.m <= self.n:
-            raise InputError(f"m = {self.m}, n = {self.n}: the model dimension m must lie between 1 and n")
-        if not math.isfinite(self.gamma):
-            raise InputError(f"gamma = {self.gamma}: the weight decay must be a finite number")
-        if not (math.isfinite(self.learning_rate_factor) and self.learning_rate_factor > 0):
-            raise InputError(f"learning_rate_factor = {self.learning_rate_factor}: must be finite and above 0")
-        if self.seed < 0:
-            raise InputError(f"seed = {self.seed}: must be 0 or more")
-        if self.frequency_law != "power_law" and self.alpha is not None:
-            raise InputError(
-                f"alpha = {self.alpha}: the {self.frequency_law} law has no data exponent; leave alpha out"
-            )
-        check_frequencies(self.frequency_law, self.n, self.alpha, self.activation_density)
-
-    @property
-    def p(self) -> np.ndarray:
-        """Feature frequencies, shape (n,)."""
-        return frequencies(self.frequency_law, self.n, self.alpha, self.activation_density)
-
-    @property
-    def setting(self) -> str:
-        """Path of the recipe and the features that the cell is trained with."""
-        alpha = "" if self.alpha is None else f"_alpha{self.alpha:.6g}"
-        return f"{self.training}/{self.frequency_law}_n{self.n}{alpha}_E{self.activation_density:.6g}"
-
-    @property
-    def curve(self) -> str:
-        """Path of the curve L(m) that the cell is a point of."""
-        rate = "" if self.learning_rate_factor == 1 else f"_lr{self.learning_rate_factor:.6g}"
-        return f"{self.setting}/gamma{self.gamma:.6g}{rate}"
-
-    @property
-    def name(self) -> str:
-        """Path of the model below results/toy/models, without its ending."""
-        return f"{self.curve}/m{self.m}_seed{self.seed}"
-
-    def random_streams(self) -> list[np.random.Generator]:
-        """Independent generators for the initial state, the training samples and the held-out samples."""
-        entropy = [self.seed, zlib.crc32(self.name.encode())]
-        return [np.random.default_rng(stream) for stream in np.random.SeedSequence(entropy).spawn(3)]
-
-
 def axis(value: Any, largest: float = math.nan) -> list[Any]:
-    """The points of one axis of a grid: a number, a list, or {from, to, points} for equal steps.
+    """Return the points of one axis of a grid: a number, a list, or {from, to, points} for equal steps.
 
-    `to: largest` stands for the largest activation density, 1/p_1 at E = 1.
+    Equal steps are rounded to ten digits, so that a config can name the same point: -0.5555555556 for -5/9.
+    `to: largest` means the largest activation density, 1/p_1 at E = 1.
     """
     if isinstance(value, Mapping):
         stop = largest if value["to"] == "largest" else value["to"]
         with np.errstate(over="ignore", invalid="ignore"):  # points that are not finite are refused as such
-            return [float(point) for point in np.linspace(value["from"], stop, value["points"])]
+            return [float(f"{point:.10g}") for point in np.linspace(value["from"], stop, value["points"])]
     return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
 
 
@@ -99,6 +35,7 @@ GRID_DEFAULTS = {
     "alpha": 1,
     "activation_density": 1,
     "learning_rate_factor": 1,
+    "initial_bias": "normal",
     "seeds": 1,
 }
 
@@ -115,6 +52,7 @@ def grid_cells(grid: Mapping[str, Any]) -> list[Cell]:
                 "activation_density": axis(grid["activation_density"], largest),
                 "gamma": axis(grid["gamma"]),
                 "learning_rate_factor": axis(grid["learning_rate_factor"]),
+                "initial_bias": axis(grid["initial_bias"]),
                 "m": axis(grid["m"]),
                 "seed": list(range(grid["seeds"])),
             }
@@ -164,7 +102,12 @@ def distinct_cells(toy: Mapping[str, Any]) -> dict[str, Cell]:
     return {cell.name: cell for cells in experiments(toy).values() for cell in cells}
 
 
-AXES = ("m", "gamma", "alpha", "activation_density", "learning_rate_factor", "seed")
+def cells_by_curve(toy: Mapping[str, Any]) -> dict[str, list[Cell]]:
+    """Every cell of the study, grouped by its curve L(m), in order of width and seed."""
+    found: dict[str, list[Cell]] = {}
+    for cell in sorted(distinct_cells(toy).values(), key=lambda cell: (cell.m, cell.seed)):
+        found.setdefault(cell.curve, []).append(cell)
+    return found
 
 
 def stacks(toy: Mapping[str, Any]) -> dict[str, list[Cell]]:
@@ -181,9 +124,9 @@ def stacks(toy: Mapping[str, Any]) -> dict[str, list[Cell]]:
     return found
 
 
-def plain_number(value: float) -> str:
-    """A number in full, without an exponent: argparse takes -1e-05 for an option."""
-    return str(value) if isinstance(value, int) else np.format_float_positional(value, trim="0")
+def plain(value: float | str) -> str:
+    """A number in full, without an exponent, since argparse takes -1e-05 for an option; a text as it is."""
+    return str(value) if isinstance(value, int | str) else np.format_float_positional(value, trim="0")
 
 
 def training_arguments(cells: Sequence[Cell], toy: Mapping[str, Any]) -> list[str]:
@@ -198,9 +141,8 @@ def training_arguments(cells: Sequence[Cell], toy: Mapping[str, Any]) -> list[st
     arguments = ["--training", first.training, "--frequency-law", first.frequency_law, "--n", str(first.n)]
     for name, points in axes.items():
         if points != [None]:
-            arguments += [f"--{name.replace('_', '-')}", *map(plain_number, points)]
-    arguments += ["--samples", str(toy["held_out_samples"])]
+            arguments += [f"--{name.replace('_', '-')}", *map(plain, points)]
     for key, value in toy["trainings"][first.training].items():
-        arguments += [f"--{key.replace('_', '-')}", plain_number(value)]
+        arguments += [f"--{key.replace('_', '-')}", plain(value)]
     elsewhere = [name for name in product if name not in names]
     return arguments + (["--except", *elsewhere] if elsewhere else [])

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from scaling.toy.study import Cell, experiments
+from scaling.toy.cell import Cell
+from scaling.toy.study import experiments
 
 
 SYMBOLS = {

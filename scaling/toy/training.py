@@ -1,16 +1,15 @@
-"""Train toy models and keep each as one safetensors file: W, b, the loss curve, and in its header what was measured.
+"""Train toy models and write each to one safetensors file: W, b, p and the loss curve. Nothing is measured here.
 
     python -m scaling.toy.training --n 1000 --m 10 25 63 --gamma -0.5556 --alpha 1 --folder results/toy/models
 
-trains the product of all values given. `--engine numba` trains one model after the other on one CPU thread;
-`--engine torch` trains them as stacks on a GPU (or, slowly, on the CPU).
+trains one model per combination of the values given. `--engine numba` trains them one by one on one CPU thread;
+`--engine torch` trains them in stacks on a GPU (or, slowly, on the CPU).
 """
 
 import argparse
 import dataclasses
 import importlib
 import itertools
-import json
 import logging
 import os
 import time
@@ -22,18 +21,17 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from scaling import arrays
 from scaling.command import InputError, run
-from scaling.toy.evaluation import held_out_loss, measures
+from scaling.toy.cell import AXES, Cell
 from scaling.toy.features import FREQUENCY_LAWS
+from scaling.toy.initial_bias import ALLOWED
+from scaling.toy.model_file import TrainedModel, write_model
 from scaling.toy.numba_engine import NumbaEngine
 from scaling.toy.recipe import Recipe, initial_state
-from scaling.toy.study import AXES, Cell
 
 
-CURVE_POINTS = 200  # of the kept loss curve
+CURVE_POINTS = 200  # of the saved loss curve
 TAIL = 100  # training batches that the paper averages
-HELD_OUT_SAMPLES = 2**17
 STACK_SHARE = 0.8  # of a GPU's free memory for a stack; the rest is for libraries and what a graph keeps
 STACK_MEMORY = 4  # GiB for a stack on the CPU
 
@@ -66,45 +64,31 @@ def save(
     losses: NDArray[np.float64],
     path: Path,
     *,
-    n_samples: int,
     device: str,
     seconds: float,
 ) -> None:
-    """Measure a trained model and write it, whole or not at all.
-
-    W (n, m) and b (n,) are float32; losses (steps,), summed over features, are kept as about 200 window means.
-    """
+    """Write a trained model; losses (steps,), summed over features, are saved as about 200 window means."""
     lengths = np.array(list(windows(recipe.steps)))
     ends = np.cumsum(lengths)
-    held_out = held_out_loss(W, b, cell.p, n_samples, cell.random_streams()[2])
     tail = losses[-TAIL:]
-    record = {
-        "model": cell.name,
-        **dataclasses.asdict(cell),
+    training = {
         "steps": recipe.steps,
         "batch_size": recipe.batch_size,
-        **measures(W, cell.p, held_out),
         "loss_train_tail": float(tail.mean()),
         "loss_train_tail_std": float(tail.std()),
         "device": device,
         "seconds": seconds,
     }
-    tensors = {
-        "W": W,
-        "b": np.ascontiguousarray(b),
-        "p": cell.p,
-        "curve_step": ends,
-        "curve_loss": np.add.reduceat(losses, ends - lengths) / lengths,
-    }
-    arrays.write(path, tensors, {"record": json.dumps(record), "recipe": json.dumps(dataclasses.asdict(recipe))})
-    log.info("%s: loss %.5g +- %.2g (held out), written to %s", cell.name, held_out.loss, held_out.loss_stderr, path)
+    curve = np.add.reduceat(losses, ends - lengths) / lengths
+    write_model(TrainedModel(cell, W, b, cell.p, ends, curve, training, dataclasses.asdict(recipe)), path)
+    log.info("%s: training loss %.5g, written to %s", cell.name, tail.mean(), path)
 
 
-def train_one(cell: Cell, recipe: Recipe, n_samples: int, path: Path) -> None:
+def train_one(cell: Cell, recipe: Recipe, path: Path) -> None:
     """Train one model on one CPU thread and save it. Raises DivergedError."""
     start = time.perf_counter()
     initial, samples, _ = cell.random_streams()
-    W, b = initial_state(cell.n, cell.m, initial)
+    W, b = initial_state(cell.n, cell.m, initial, cell.initial_bias)
     engine = NumbaEngine(W, b, cell.p, cell.gamma, recipe, samples, cell.learning_rate_factor)
     losses = []
     with tqdm(total=recipe.steps, desc=cell.name, unit=" steps", disable=None) as bar:
@@ -117,10 +101,10 @@ def train_one(cell: Cell, recipe: Recipe, n_samples: int, path: Path) -> None:
                 log.info("%s: step %d of %d, loss %.5g", cell.name, engine.step, recipe.steps, losses[-1].mean())
     seconds = time.perf_counter() - start
     trained = engine.W, engine.b, np.concatenate(losses)
-    save(cell, recipe, *trained, path, n_samples=n_samples, device="numba, 1 thread", seconds=seconds)
+    save(cell, recipe, *trained, path, device="numba, 1 thread", seconds=seconds)
 
 
-def train_stack(cells: list[Cell], recipe: Recipe, n_samples: int, folder: Path, cuda_graph: bool = True) -> None:
+def train_stack(cells: list[Cell], recipe: Recipe, folder: Path, cuda_graph: bool = True) -> None:
     """Train models of one n together in PyTorch and save each; a diverged one is named after the others are saved.
 
     A model's samples follow from its own seed, whatever else is in the stack.
@@ -132,7 +116,7 @@ def train_stack(cells: list[Cell], recipe: Recipe, n_samples: int, folder: Path,
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     start = time.perf_counter()
-    states = [initial_state(cell.n, cell.m, cell.random_streams()[0]) for cell in cells]
+    states = [initial_state(cell.n, cell.m, cell.random_streams()[0], cell.initial_bias) for cell in cells]
     seeds = [int(cell.random_streams()[1].integers(2**63)) for cell in cells]
     stack = TorchStack(
         [W for W, _ in states],
@@ -164,7 +148,7 @@ def train_stack(cells: list[Cell], recipe: Recipe, n_samples: int, folder: Path,
             diverged.append(str(error))
             continue
         path = folder / f"{cell.name}.safetensors"
-        save(cell, recipe, W, b, losses[:, k], path, n_samples=n_samples, device=label, seconds=seconds)
+        save(cell, recipe, W, b, losses[:, k], path, device=label, seconds=seconds)
     if diverged:
         raise DivergedError("; ".join(diverged))
 
@@ -221,8 +205,8 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument("--alpha", type=float, nargs="+", default=[None], help="data exponents of the power law")
     parser.add_argument("--activation-density", type=float, nargs="+", default=[1.0], help="E = sum of p_i")
     parser.add_argument("--learning-rate-factor", type=float, nargs="+", default=[1.0], help="times the recipe's rates")
+    parser.add_argument("--initial-bias", nargs="+", default=["normal"], help=f"b at the start: {ALLOWED}")
     parser.add_argument("--seed", type=int, nargs="+", default=[0], help="seeds")
-    parser.add_argument("--samples", type=int, default=HELD_OUT_SAMPLES, help="held-out samples")
     parser.add_argument(
         "--stack-memory",
         type=float,
@@ -256,8 +240,6 @@ def main() -> None:
     """Train what the command line asks for, one file a model."""
     arguments = arguments_parser().parse_args()
     recipe = Recipe(**{field.name: getattr(arguments, field.name) for field in dataclasses.fields(Recipe)})
-    if arguments.samples < 2:
-        raise InputError(f"samples = {arguments.samples}: a standard error needs at least 2")
     cells = asked_cells(arguments)
     make_folders(cells, arguments.folder)
     # Numba calls SciPy's BLAS: loaded now, so that the limit reaches it.
@@ -265,10 +247,10 @@ def main() -> None:
     with threadpool_limits(1 if arguments.engine == "numba" else None):
         if arguments.engine == "numba":
             for cell in cells:
-                train_one(cell, recipe, arguments.samples, arguments.folder / f"{cell.name}.safetensors")
+                train_one(cell, recipe, arguments.folder / f"{cell.name}.safetensors")
         else:
             for stack in stacks_that_fit(cells, recipe.batch_size, stack_memory(arguments.stack_memory)):
-                train_stack(stack, recipe, arguments.samples, arguments.folder, arguments.cuda_graph)
+                train_stack(stack, recipe, arguments.folder, arguments.cuda_graph)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from scaling.sources import fingerprint
 from scaling.llm.family import members as family_members
 from scaling.llm.family import recipe_of
 from scaling.toy.recipe import Recipe
-from scaling.toy.study import distinct_cells, stacks, training_arguments
+from scaling.toy.study import cells_by_curve, distinct_cells, stacks, training_arguments
 from scaling.toy.summary import trained
 
 
@@ -103,9 +103,27 @@ def get_training_minutes(wildcards):
 
 
 def get_training_memory(wildcards):
-    """MB that a training may take: libraries, sixteen arrays like W and held-out samples."""
+    """Memory of a training in MB: libraries and sixteen arrays of the size of W."""
     cell = TOY_CELLS[wildcards.model]
-    return 600 + int(64e-6 * cell.n * cell.m + 0.03 * cell.n)
+    return 600 + int(64e-6 * cell.n * cell.m)
+
+
+def curve_cells(wildcards):
+    """Cells of a curve of the config; an error for a curve that no experiment asks for."""
+    if wildcards.curve not in TOY_CURVES:
+        raise WorkflowError(f"no experiment of the config asks for the curve {wildcards.curve}")
+    return TOY_CURVES[wildcards.curve]
+
+
+def get_models_of_curve(wildcards):
+    """Files of the models of a curve."""
+    return [f"results/toy/models/{cell.name}.safetensors" for cell in curve_cells(wildcards)]
+
+
+def get_measurement_memory(wildcards):
+    """Memory of a measurement in MB: libraries, W in float32 and float64, held-out samples, blocks of overlaps."""
+    n, m = (max(getattr(cell, name) for cell in curve_cells(wildcards)) for name in "nm")
+    return 700 + int(24e-6 * n * m + 0.1 * n)
 
 
 def file_name(name):

@@ -1,7 +1,8 @@
-# Toy models: train each cell once, then gather their records. The engine of the config says how: numba trains one
-# model a job on one thread, torch all models of one law, n, m and density as one stack.
+# Toy models: train each cell once, measure the models of each curve, and gather the measurements. With the engine numba,
+# a job trains one model on one thread; with torch, all models of one law, n, m and density as one stack.
 
 TOY_CELLS = distinct_cells(config["toy"])
+TOY_CURVES = cells_by_curve(config["toy"])
 TOY_TABLES = ["toy_models", "toy_curves", "toy_features"]
 
 
@@ -63,9 +64,36 @@ else:
                 " --folder results/toy/models > {log} 2>&1"
 
 
+rule measure_models:
+    input:
+        get_models_of_curve,
+    output:
+        "results/toy/measured/{curve}.jsonl",
+    log:
+        "logs/toy/measured/{curve}.log",
+    wildcard_constraints:
+        curve=r".+/gamma[^/]+",
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=get_measurement_memory,
+        runtime=60,
+    params:
+        models=lambda wildcards: [cell.name for cell in TOY_CURVES[wildcards.curve]],
+        samples=config["toy"]["held_out_samples"],
+        source=source_fingerprint("toy/measurement"),
+    message:
+        "Measuring the models of {wildcards.curve} (log: {log})"
+    shell:
+        "python -m scaling.toy.measurement --folder results/toy/models --models {params.models}"
+        " --samples {params.samples} --output {output} > {log} 2>&1"
+
+
 rule collect_models:
     input:
-        expand("results/toy/models/{model}.safetensors", model=TOY_CELLS),
+        models=expand("results/toy/models/{model}.safetensors", model=TOY_CELLS),
+        measured=expand("results/toy/measured/{curve}.jsonl", curve=TOY_CURVES),
     output:
         expand("results/tables/{table}.csv", table=TOY_TABLES),
     log:
@@ -80,7 +108,7 @@ rule collect_models:
         study=json.dumps(config["toy"]),
         source=source_fingerprint("toy/collect"),
     message:
-        "Gathering the trained models into tables (log: {log})"
+        "Gathering the measured models into tables (log: {log})"
     shell:
         "python -m scaling.toy.collect --study {params.study:q} --folder results/toy/models"
-        " --output results/tables > {log} 2>&1"
+        " --measured results/toy/measured --output results/tables > {log} 2>&1"
