@@ -23,7 +23,7 @@ from snakemake.utils import update_config
 from threadpoolctl import threadpool_limits
 
 from scaling.config import with_defaults
-from scaling.toy.numba_engine import NumbaEngine
+from scaling.toy.engines.numba_engine import NumbaEngine
 from scaling.toy.recipe import Recipe, initial_state
 from scaling.toy.study import Cell, experiments
 
