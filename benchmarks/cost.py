@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 
 from scaling.config import with_defaults
 from scaling.toy.cell import Cell
-from scaling.toy.numba_engine import NumbaEngine
+from scaling.toy.engines.numba_engine import NumbaEngine
 from scaling.toy.recipe import Recipe, initial_state
 from scaling.toy.study import experiments
 

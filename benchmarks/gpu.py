@@ -15,10 +15,10 @@ import torch
 
 from benchmarks.cost import read_toy
 from scaling.toy.cell import Cell
+from scaling.toy.engines.torch_engine import TorchStack, models_that_fit
 from scaling.toy.model import PlainTraining, ToyModel, draw_dense
 from scaling.toy.recipe import Recipe, initial_state
 from scaling.toy.study import stacks
-from scaling.toy.torch_engine import TorchStack, models_that_fit
 from scaling.toy.training import stack_memory, stacks_that_fit
 
 

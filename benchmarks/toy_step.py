@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
+from scaling.toy.engines.numba_engine import NumbaEngine
 from scaling.toy.features import frequencies
 from scaling.toy.model import PlainTraining, ToyModel, draw_dense
-from scaling.toy.numba_engine import NumbaEngine
 from scaling.toy.recipe import Recipe, initial_state
 
 

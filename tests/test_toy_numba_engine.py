@@ -17,9 +17,9 @@ from toy_oracle import (
     unavoidable,
 )
 
+from scaling.toy.engines.numba_engine import NumbaEngine
 from scaling.toy.features import dense, draw_batch, frequencies
 from scaling.toy.model import PlainTraining, ToyModel
-from scaling.toy.numba_engine import NumbaEngine
 from scaling.toy.recipe import Recipe, initial_state
 
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_oracle import TOLERANCE, autograd, batch_of, errors, unavoidable
 
+from scaling.toy.engines.numba_engine import NumbaEngine
+from scaling.toy.engines.outputs import ON, SILENT
 from scaling.toy.features import dense, draw_batch, frequencies
-from scaling.toy.numba_engine import NumbaEngine
-from scaling.toy.outputs import ON, SILENT
 from scaling.toy.recipe import Recipe
 
 

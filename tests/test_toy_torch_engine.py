@@ -11,11 +11,11 @@ from scipy import stats
 from torch.utils._python_dispatch import TorchDispatchMode
 from toy_oracle import CASES, TOLERANCE, autograd, double, errors, model_state, relative_error, samples, unavoidable
 
+from scaling.toy.engines.torch_engine import Entries, Sampler, TorchStack, entries, models_that_fit, uniform
 from scaling.toy.features import dense as dense_batch
 from scaling.toy.features import draw_batch, frequencies
 from scaling.toy.model import PlainTraining, ToyModel
 from scaling.toy.recipe import Recipe, initial_state
-from scaling.toy.torch_engine import Entries, Sampler, TorchStack, entries, models_that_fit, uniform
 
 
 ALARM = 1e-4  # probability that a statistical test fails a true sampler, had the seed been another

@@ -11,7 +11,7 @@ def _compiled_code_folder() -> Path:
     Numba's cache notices a change in a function's own file, but not in the functions of other files that it calls.
     """
     here = Path(__file__).parent
-    source = b"".join(file.read_bytes() for file in sorted(here.glob("*.py")))
+    source = b"".join(file.read_bytes() for file in sorted(here.rglob("*.py")))
     return here / "__pycache__" / f"numba-{hashlib.sha256(source).hexdigest()[:16]}"
 
 

@@ -23,10 +23,10 @@ from tqdm import tqdm
 
 from scaling.command import InputError, run
 from scaling.toy.cell import AXES, Cell
+from scaling.toy.engines.numba_engine import NumbaEngine
 from scaling.toy.features import FREQUENCY_LAWS
 from scaling.toy.initial_bias import ALLOWED
 from scaling.toy.model_file import TrainedModel, write_model
-from scaling.toy.numba_engine import NumbaEngine
 from scaling.toy.recipe import Recipe, initial_state
 
 
@@ -112,7 +112,7 @@ def train_stack(cells: list[Cell], recipe: Recipe, folder: Path, cuda_graph: boo
     # Imported here since torch takes seconds to load and the CPU engine needs none of it.
     import torch
 
-    from scaling.toy.torch_engine import TorchStack
+    from scaling.toy.engines.torch_engine import TorchStack
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     start = time.perf_counter()
@@ -164,7 +164,7 @@ def stack_memory(gibibytes: float | None) -> int:
 
 def stacks_that_fit(cells: Iterable[Cell], batch_size: int, memory: int) -> Iterator[list[Cell]]:
     """Stacks of cells of one n, widest first, that fit into `memory` bytes; raises InputError when a cell does not."""
-    from scaling.toy.torch_engine import hazards, models_that_fit  # torch is slow to load, see train_stack
+    from scaling.toy.engines.torch_engine import hazards, models_that_fit  # torch is slow to load, see train_stack
 
     for _, group in itertools.groupby(sorted(cells, key=lambda cell: (cell.n, -cell.m)), key=lambda cell: cell.n):
         rest = list(group)

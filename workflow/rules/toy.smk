@@ -56,7 +56,7 @@ else:
                 runtime=120,
             params:
                 arguments=shlex.join(training_arguments(cells, config["toy"])),
-                source=source_fingerprint("toy/training", "toy/torch_engine"),
+                source=source_fingerprint("toy/training", "toy/engines/torch_engine"),
             message:
                 f"Training the stack {stack} (log: {{log}})"
             shell:

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling.toy import features
-from scaling.toy.gram_step import LANES, loss_and_gradients
+from scaling.toy.engines.gram_step import LANES, loss_and_gradients
+from scaling.toy.engines.workspace import workspace
 from scaling.toy.recipe import Recipe
-from scaling.toy.workspace import workspace
 
 
 DENSE_SHARE = 0.07  # above this share of fired outputs two matrix products are cheaper than a pass over them
@@ -128,6 +128,10 @@ class NumbaEngine:
         )  # fmt: skip
         self.step += steps
         return losses
+
+    def state(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return copies of W, shape (n, m), and b, shape (n,)."""
+        return self.W.copy(), self.b.copy()
 
     def gradients(
         self, batch: features.Batch, dense_backward: bool = False

@@ -23,8 +23,8 @@ feature alone at a time, and two products.
 import numba
 import numpy as np
 
-from scaling.toy.outputs import outputs_on, sort_outputs
-from scaling.toy.rows import (
+from scaling.toy.engines.outputs import outputs_on, sort_outputs
+from scaling.toy.engines.rows import (
     add,
     add_outer,
     collect,
@@ -35,7 +35,7 @@ from scaling.toy.rows import (
     rectify,
     rectify_four,
 )
-from scaling.toy.workspace import COLUMNS, sort_batch
+from scaling.toy.engines.workspace import COLUMNS, sort_batch
 
 
 LANES = 8  # rows of W are padded by zero columns to a whole number of float32 vectors
