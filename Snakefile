@@ -4,7 +4,7 @@
 # results/toy/models/{training}/{frequency_law}_n{n}[_alpha{alpha}]_E{E}/gamma{gamma}[_lr{factor}]/m{m}_seed{seed}.safetensors
 # results/tables/{table}.csv           what people read; columns in the README's data dictionary
 # results/figures/{figure}.svg, .png   drawn from the tables alone
-# logs/{step}/...                      one log a job, at the path of its result
+# logs/{step}/...                      one log per job, at the path of its result
 from snakemake.utils import min_version
 
 min_version("9.20")

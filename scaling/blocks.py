@@ -49,7 +49,7 @@ def together(values: pd.Series, one_by_one: bool) -> str:
 
 
 def claims(recorded: Path) -> str:
-    """One row a claim that was run, at however many settings; the claims that were not run as a line beneath."""
+    """One row per claim that was run, at however many settings; the claims that were not run as a line beneath."""
     frame = tables.read("claims", recorded / "claims.csv")
     done = frame[frame["verdict"] != "not_run"]
     rows = []
@@ -132,7 +132,7 @@ def family(recorded: Path) -> str:
                 str(len(part)),
             ]
         )
-    head = ["γ", "m", "held-out loss, nats a token", "φ_1/2", "mean squared overlap", "mean row removed", "seeds"]
+    head = ["γ", "m", "held-out loss, nats per token", "φ_1/2", "mean squared overlap", "mean row removed", "seeds"]
     return "\n".join(markdown_table(head, rows))
 
 

@@ -55,7 +55,7 @@ def llm_family(family: pd.DataFrame) -> Figure:
         style.log_axis(axis, "x", widths)
         axis.set_xlabel("model dimension $m$")
     style.log_axis(axes[1], "y")
-    axes[0].set_ylabel("nats a token")
+    axes[0].set_ylabel("nats per token")
     axes[1].set_ylabel(r"$\langle (w_i \cdot w_j)^2 \rangle$")
     axes[2].set(ylabel="share of the vocabulary", ylim=(-0.03, 1.05))
     handles = [

@@ -146,7 +146,7 @@ def thinned(values: Sequence[float] | pd.Series, most: int) -> list[float]:
 
 
 def over_seeds(frame: pd.DataFrame, column: str, by: Sequence[str]) -> pd.DataFrame:
-    """One row a group: value, error, n_seeds.
+    """One row per group: value, error, n_seeds.
 
     The loss is averaged as its logarithm, as the exponents are fitted; everything else as it is. The error is seed
     SD/sqrt(S); with one seed it is the held-out standard error for the loss and empty for the rest.

@@ -21,7 +21,7 @@ M, LOSS = "model dimension $m$", "loss $L$"
 
 
 def training_curves(study: Study) -> Figure:
-    """Training loss against step, first seed, one colour a width, for the smallest and largest alpha of each regime."""
+    """Training loss against step, first seed, one colour per width, smallest and largest alpha of each regime."""
     figure, axes = style.panels(2, 2, height=4.6)
     models = study.sweep
     drawn = models.iloc[:0]
@@ -121,7 +121,7 @@ def seed_scatter(study: Study) -> Figure:
         2,
         2,
         height=5.1,
-        titles=["loss, one line a seed", "packing loss, one line a seed", "scatter between seeds", "exponents"],
+        titles=["loss, one line per seed", "packing loss, one line per seed", "scatter between seeds", "exponents"],
     )
     models = study.sweep
     models = models.assign(packing=models["loss"] - models["loss_unrepresented"])

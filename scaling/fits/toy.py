@@ -74,7 +74,7 @@ def exponents_of(models: pd.DataFrame) -> dict[str, Any]:
 
 
 def exponent_table(models: pd.DataFrame) -> pd.DataFrame:
-    """Table `toy_exponents` of table `toy_models`: one row a curve."""
+    """Table `toy_exponents` of table `toy_models`: one row per curve."""
     columns = list(tables.dictionary()["toy_exponents"]["columns"])
     rows = [
         {**dict(zip(CURVE, key, strict=True)), **exponents_of(part)}
@@ -84,7 +84,7 @@ def exponent_table(models: pd.DataFrame) -> pd.DataFrame:
 
 
 def start_table(models: pd.DataFrame) -> pd.DataFrame:
-    """Table `toy_exponent_starts` of table `toy_models`: one row a curve, a kind of loss and a start index."""
+    """Table `toy_exponent_starts` of table `toy_models`: one row per curve, a kind of loss and a start index."""
     columns = list(tables.dictionary()["toy_exponent_starts"]["columns"])
     rows = []
     for key, part in models.groupby(CURVE, dropna=False, sort=True):
