@@ -13,7 +13,7 @@ from scaling import tables
 from scaling.command import InputError
 
 
-VERDICTS = ("reproduced", "within_error", "differs")
+VERDICTS = ("reproduced", "inconclusive", "differs", "no_verdict")
 LISTED = 6  # so many published numbers of a claim stand one by one, and ours in the same order
 BOUNDS = {"at least": "≥ ", "at most": "≤ "}
 
@@ -54,7 +54,7 @@ def claims(recorded: Path) -> str:
     done = frame[frame["verdict"] != "not_run"]
     rows = []
     for claim, part in done.groupby("claim", sort=False):
-        published = [number(*pair) for pair in zip(part["published"], part["published_err"], strict=True)]
+        published = [number(*pair) for pair in zip(part["expected"], part["expected_err"], strict=True)]
         ours = [number(*pair) for pair in zip(part["ours"], part["ours_err"], strict=True)]
         same = len(set(published)) == 1
         listed = not same and len(part) <= LISTED
@@ -63,13 +63,13 @@ def claims(recorded: Path) -> str:
                 str(claim),
                 ", ".join(part["where"].unique()),
                 BOUNDS.get(part["relation"].iloc[0], "")
-                + (published[0] if same else together(part["published"], listed)),
+                + (published[0] if same else together(part["expected"], listed)),
                 ours[0] if len(part) == 1 else together(part["ours"], listed),
                 counted(part["verdict"]) if len(part) > 1 else part["verdict"].iloc[0].replace("_", " "),
             ]
         )
     lines = [f"{len(done)} numbers under {len(rows)} claims: {counted(done['verdict'])}.", ""]
-    lines += markdown_table(["claim", "where", "published", "ours", "verdict"], rows)
+    lines += markdown_table(["claim", "where", "expected", "ours", "verdict"], rows)
     missing = frame.loc[frame["verdict"] == "not_run", "claim"].value_counts(sort=False)
     if len(missing):
         names = "; ".join(f"{claim} ({count} row{'s' if count > 1 else ''})" for claim, count in missing.items())
@@ -81,11 +81,11 @@ def all_claims(recorded: Path) -> str:
     """Every row of the claims table: each claim at each setting, with its note."""
     rows = []
     for row in tables.read("claims", recorded / "claims.csv").to_dict("records"):
-        published = BOUNDS.get(row["relation"], "") + number(row["published"], row["published_err"])
+        published = BOUNDS.get(row["relation"], "") + number(row["expected"], row["expected_err"])
         cells = [row["claim"], row["where"], row["quantity"], published, number(row["ours"], row["ours_err"])]
         note = "" if pd.isna(row["note"]) else row["note"]
         rows.append([*map(str, cells), str(row["n"]), row["source"], row["verdict"].replace("_", " "), note])
-    head = ["claim", "where", "quantity", "published", "ours", "n", "source", "verdict", "note"]
+    head = ["claim", "where", "quantity", "expected", "ours", "n", "source", "verdict", "note"]
     return "\n".join(markdown_table(head, rows))
 
 

@@ -310,17 +310,15 @@ def test_claims_follow_from_the_table(table: pd.DataFrame) -> None:
     found = {claim.quantity: claim for claim in family_claims.claims(table)}
     knob = [found[f"mean phi_half of the head, gamma {sign} 0"] for sign in "<>"]
     assert [claim.ours for claim in knob] == [1.0, pytest.approx(0.1)]
-    assert [claim.verdict for claim in knob] == ["reproduced", "reproduced"]
     gain = found["fall of the loss over the widths, gamma > 0 over gamma < 0"]
-    assert (gain.ours, gain.n, gain.verdict) == (pytest.approx(0.75), 2, "reproduced")
+    assert (gain.ours, gain.n) == (pytest.approx(0.75), 2)
     rate = found["largest gain by another learning rate, share of the loss"]
     assert rate.ours == pytest.approx(1 - 3.6 / 3.5)
-    assert rate.verdict == "reproduced"
 
 
 def test_a_family_that_is_not_there_claims_nothing() -> None:
     empty = pd.DataFrame(columns=list(tables.dictionary()["llm_family"]["columns"]))
-    assert {claim.verdict for claim in family_claims.claims(empty)} == {"not_run"}
+    assert all(math.isnan(claim.ours) for claim in family_claims.claims(empty))
     one_seed = tables.validate("llm_family", family_table(records(seeds=1), measured_heads()), "test")
     (gain,) = [claim for claim in family_claims.claims(one_seed) if "fall" in claim.quantity]
     assert math.isnan(gain.ours_err)

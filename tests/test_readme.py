@@ -15,9 +15,11 @@ from PIL import Image
 from smoke_run import snakemake
 
 from scaling import blocks, readme, tables
-from scaling.claims import verdict
-from scaling.claims.verdict import Claim
+from scaling.claims import registry, verdict
+from scaling.claims.registry import Claim, Result
+from scaling.claims.study import Study
 from scaling.command import InputError
+from scaling.fits.estimate import Estimate
 
 
 ROOT = Path(__file__).parents[1]
@@ -47,23 +49,42 @@ def family() -> list[dict[str, Any]]:
     ]
 
 
+def made_up(text: str, quantity: str, expected: float, ours: Estimate | None, relation: str = "equal") -> Claim:
+    """A claim whose function reads no table."""
+    results = [] if ours is None else [Result(ours=ours)]
+    return Claim(
+        id=f"made_up.{text}",
+        text=text,
+        origin="statement",
+        where="Fig. 1",
+        quantity=quantity,
+        expected=expected,
+        expected_kind="published",
+        delta=0.1,
+        tables=[],
+        function=lambda study: results,
+        relation=relation,  # type: ignore[arg-type]
+        how_to_run="how to run it",
+    )
+
+
 @pytest.fixture
 def recorded(tmp_path: Path) -> Path:
     """A recorded run of made-up claims, with the models and exponents of the real one."""
-    common = {"where": "Fig. 1", "source": "default"}
     claims = [
-        Claim(claim="one", quantity="a|b", published=1.0, ours=1.021, ours_err=0.013, n=6, **common),
-        Claim(claim="two", quantity="q", published=0.5, relation="at least", ours=0.2, n=3, **common),
-        Claim(claim="three", quantity="q", published=1.0, note="how to run it", **common),
-        Claim(claim="four", quantity="r", published=1.0, ours=1.01, n=3, **common),
-        Claim(claim="four", quantity="s", published=2.0, ours=1.0, n=3, **common),
-        Claim(claim="five", quantity="r", published=2.0, ours=3.0, n=3, **common),
-        Claim(claim="five", quantity="s", published=2.0, ours=1.0, n=3, **common),
+        made_up("one", "a|b", 1.0, Estimate(value=1.021, stderr=0.013, df=4, n=6)),
+        made_up("two", "q", 0.5, Estimate(value=0.2, stderr=0.0, n=4), relation="at least"),
+        made_up("three", "q", 1.0, None),
+        made_up("four", "r", 1.0, Estimate(value=1.01, stderr=0.0, n=4)),
+        made_up("four", "s", 2.0, Estimate(value=1.0, stderr=0.0, n=4)),
+        made_up("five", "r", 2.0, Estimate(value=3.0, stderr=0.0, n=4)),
+        made_up("five", "s", 2.0, Estimate(value=1.0, stderr=0.0, n=4)),
     ]
+    study = Study(frames={}, resources=tmp_path)
     tables.write("llm_family", pd.DataFrame(family()), tmp_path / "results" / "llm_family.csv")
     paths = [tmp_path / "results" / f"{name}.csv" for name in ("claims", "llm_family")]
     paths += [RECORDED / "toy_models.csv", RECORDED / "toy_exponents.csv"]
-    tables.write("claims", verdict.table(claims), paths[0])
+    tables.write("claims", registry.table(study, claims), paths[0])
     config = tmp_path / "config.yaml"
     config.write_text("toy: {engine: numba}\n")
     readme.record_tables(paths, [config], tmp_path / "resources" / "recorded", datetime.date(2026, 1, 2))
@@ -109,7 +130,7 @@ def test_a_claim_is_one_row_however_many_settings(recorded: Path) -> None:
 def test_every_setting_stands_in_the_whole_table(recorded: Path) -> None:
     text = blocks.all_claims(recorded)
     assert "| one | Fig. 1 | a\\|b | 1 | 1.021 ± 0.013 | 6 | default | reproduced |  |" in text
-    assert "| three | Fig. 1 | q | 1 |  | 0 | default | not run | how to run it |" in text
+    assert "| three | Fig. 1 | q | 1 |  | 0 | default | not run | not in this study: how to run it |" in text
     assert text.count("\n") == 8
 
 
@@ -228,9 +249,8 @@ def test_the_conda_environment_has_what_the_package_imports() -> None:
 
 def test_recorded_verdicts_follow_from_their_numbers() -> None:
     frame = tables.read("claims", RECORDED / "claims.csv")
-    numbers = frame[["published", "published_err", "ours", "ours_err"]].astype(float)
-    again = [verdict.verdict(how, *row) for how, row in zip(frame["relation"], numbers.to_numpy(), strict=True)]
-    pd.testing.assert_series_equal(frame["verdict"].astype(str), pd.Series(again, name="verdict"), check_dtype=False)
+    again = verdict.judged(frame)
+    pd.testing.assert_series_equal(again["verdict"], frame["verdict"], check_dtype=False)
 
 
 def test_the_catalogue_s_metadata_have_its_form() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from scaling.claims.study import standard_error
-from scaling.claims.verdict import Claim
+from scaling.claims.bridge import Claim
+from scaling.claims.toy_study import standard_error
 
 
 SOURCE = "local"

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scaling.claims.study import records
-from scaling.claims.verdict import Claim
+from scaling.claims.bridge import Claim
+from scaling.claims.toy_study import records
 from scaling.fits import inputs
 from scaling.fits.llm import TOGETHER
 

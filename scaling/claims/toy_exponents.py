@@ -7,8 +7,16 @@ from typing import Any
 import numpy as np
 
 from scaling import theory
-from scaling.claims.study import HOW_TO_TRAIN, HOW_TO_TRAIN_PAPER, LARGE, STRONG_GAMMA, WEAK_GAMMA, ToyStudy, records
-from scaling.claims.verdict import Claim
+from scaling.claims.bridge import Claim
+from scaling.claims.toy_study import (
+    HOW_TO_TRAIN,
+    HOW_TO_TRAIN_PAPER,
+    LARGE,
+    STRONG_GAMMA,
+    WEAK_GAMMA,
+    ToyStudy,
+    records,
+)
 from scaling.fits import curve
 
 

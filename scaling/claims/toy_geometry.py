@@ -10,8 +10,8 @@ import pandas as pd
 from scipy import stats
 
 from scaling import geometry
-from scaling.claims.study import HOW_TO_TRAIN, ToyStudy, standard_error
-from scaling.claims.verdict import Claim
+from scaling.claims.bridge import Claim
+from scaling.claims.toy_study import HOW_TO_TRAIN, ToyStudy, standard_error
 from scaling.fits import curve
 
 

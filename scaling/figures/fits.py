@@ -23,7 +23,13 @@ from scaling.figures.llm import colour, name_of
 from scaling.fits import inputs, llm
 
 
-VERDICT = {"reproduced": style.GREEN, "within_error": style.ORANGE, "differs": style.VERMILION, "not_run": style.GREY}
+VERDICT = {
+    "reproduced": style.GREEN,
+    "inconclusive": style.ORANGE,
+    "differs": style.VERMILION,
+    "no_verdict": style.GREY,
+    "not_run": style.GREY,
+}
 BOUND = {"at least": ">", "at most": "<"}  # markers that point to where our number may lie
 ROWS_A_COLUMN = 60  # of the claims figure
 
@@ -201,7 +207,7 @@ def chinchilla_profile(given: Tables) -> Figure:
 
 
 def claims(given: Tables) -> Figure:
-    """Published and our number of every claim that was run, with their standard errors, coloured by verdict."""
+    """Expected and our number of every claim that was run, with their standard errors, coloured by verdict."""
     frame = given.read("claims", "claims")
     counts = frame["verdict"].value_counts()
     frame = frame[frame["verdict"] != "not_run"].reset_index(drop=True)
@@ -219,11 +225,11 @@ def claims(given: Tables) -> Figure:
         for name, colour in VERDICT.items()
     ]
     handles[-1] = Line2D([], [], linestyle="none", label=f"not run: {counts.get('not_run', 0)}")
-    handles.append(Line2D([], [], **{**style.PUBLISHED, "label": "published (arrow: bound)"}))
+    handles.append(Line2D([], [], **{**style.PUBLISHED, "label": "expected (arrow: bound)"}))
     figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), handletextpad=0.1, columnspacing=1)
     style.foot(
         figure,
-        "Bars: one standard error, or the paper's error. The verdict's rule stands in scaling/claims/verdict.py.",
+        "Bars: one standard error. The rule of the verdict is in scaling/claims/verdict.py.",
     )
     return figure
 
@@ -233,9 +239,9 @@ def _claim_column(axes: Axes, rows: pd.DataFrame) -> None:
         style.missing(axes, "no claim was run")
         return
     for place, row in enumerate(_records(rows)):
-        theirs = np.nan_to_num(row.published_err)
+        theirs = np.nan_to_num(row.expected_err)
         published = {**style.PUBLISHED, "marker": BOUND.get(row.relation, "o")}
-        axes.errorbar([row.published], [-place + 0.14], xerr=[theirs], **published)
+        axes.errorbar([row.expected], [-place + 0.14], xerr=[theirs], **published)
         options: dict[str, Any] = {
             "marker": "o",
             "ms": 3.5,
