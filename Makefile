@@ -28,9 +28,11 @@ test: environment
 	snakemake --lint
 	pytest -m 'not slow'
 
-# Coverage of intervals over hundreds of synthetic sets, and thousands of damaged configs and checkpoints: about ten minutes.
+# Coverage of intervals over hundreds of synthetic sets, and thousands of damaged configs and checkpoints: about ten
+# minutes. Each run tries other examples, of the property tests too; `make test-slow SEED=...` repeats a run.
+SEED := $(or $(SEED),$(shell date +%s))
 test-slow: environment
-	pytest -m slow
+	pytest -m 'slow or hypothesis' --hypothesis-profile=explore --hypothesis-seed=$(SEED)
 
 # Each fault tried, and the table in docs/faults.md written: about five minutes; as root two more faults.
 faults: environment

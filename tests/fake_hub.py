@@ -8,6 +8,7 @@ As on the real Hub, a small file is behind a redirect on the same host and a wei
 second port), where no Authorization header must arrive: `leaked_tokens` counts those that do.
 """
 
+import contextlib
 import fnmatch
 import gzip
 import hashlib
@@ -16,7 +17,6 @@ import re
 import socket
 import struct
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,8 +34,8 @@ class Fault:
     """How requests for files that match go wrong; `times` -1 is for ever, `skip` lets the first ones through.
 
     At the Hub itself: status (code, headers). Where bytes are served: ignore_range, wrong_range, short_range,
-    length_short, length_long, cut (after), reset (after), stall (after, seconds), corrupt (at), gzip.
-    For HEAD: status, stall, drop_headers.
+    length_short, length_long, cut (after), reset (after), stall (after), corrupt (at), gzip.
+    For HEAD: status, stall, hang_up, drop_headers. A stall lasts until the client hangs up.
     """
 
     match: str
@@ -47,7 +47,6 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     after: int = 0
     at: int = 0
-    seconds: float = 0.0
 
 
 class FakeHub:
@@ -145,7 +144,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers one request."""
 
     protocol_version = "HTTP/1.1"
-    timeout = 20
+    timeout = 600
     server: Server
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -183,6 +182,12 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(200, {}, json.dumps({"id": "owner/set", "sha": "0" * 40}).encode())
         return self.refuse(404, "NotFound")
 
+    def stall(self) -> None:
+        """Say nothing until the client hangs up."""
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            self.connection.recv(1)
+
     def note(self, name: str, status: int) -> None:
         """Remember the request."""
         with self.server.hub.lock:
@@ -193,10 +198,13 @@ class Handler(BaseHTTPRequestHandler):
         hub, name = self.server.hub, f"{repo}/{path}"
         if repo in hub.renamed:
             return self.answer(307, {"Location": self.path.replace(f"/{repo}/", f"/{hub.renamed[repo]}/", 1)})
-        head = ("stall",) * (self.command == "HEAD") + ("drop_headers",) * path.endswith(WEIGHTS)
+        head = ("stall", "hang_up") * (self.command == "HEAD") + ("drop_headers",) * path.endswith(WEIGHTS)
         fault = hub.take_fault(name, self.command, ("status", *head))
         if fault and fault.kind == "stall":
-            time.sleep(fault.seconds)
+            return self.stall()
+        if fault and fault.kind == "hang_up":
+            self.close_connection = True
+            return None
         if fault and fault.kind == "status":
             self.note(name, fault.code)
             return self.answer(fault.code, fault.headers)
@@ -283,7 +291,6 @@ class Handler(BaseHTTPRequestHandler):
                 if fault.kind == "corrupt" and done <= fault.at < done + len(piece):
                     piece[fault.at - done] ^= 0xFF
                 if fault.kind == "stall" and done >= fault.after:
-                    time.sleep(fault.seconds)
-                    fault = Fault("", "none")
+                    return self.stall()
                 done += len(piece)
                 yield bytes(piece)

@@ -16,5 +16,5 @@ def command(folder, *arguments, configs=CONFIGS):
 
 def snakemake(folder, *arguments, configs=CONFIGS):
     return subprocess.run(
-        command(folder, *arguments, configs=configs), cwd=ROOT, capture_output=True, text=True, check=False, timeout=280
+        command(folder, *arguments, configs=configs), cwd=ROOT, capture_output=True, text=True, check=False
     )

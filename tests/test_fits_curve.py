@@ -99,7 +99,7 @@ def test_columns_of_different_length_are_an_input_error() -> None:
     amplitude=st.floats(1e-3, 1e3),
     widths=st.lists(st.integers(1, 10_000), min_size=3, max_size=12, unique=True),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_any_power_law_comes_back(exponent: float, amplitude: float, widths: list[int]) -> None:
     m = np.array(widths, dtype=float)
     line = curve.line(m, amplitude * m**-exponent)

@@ -164,7 +164,7 @@ def test_one_group_a_point() -> None:
     shares=st.lists(st.floats(0.01, 10), min_size=1, max_size=5),
     widths=st.lists(st.sampled_from([8, 16, 32, 64, 128, 256, 512, 1024]), min_size=5, max_size=8, unique=True),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_grouped_law_comes_back(exponent: float, shares: list[float], widths: list[int]) -> None:
     m = np.tile(np.array(widths, dtype=float), len(shares))
     name = np.repeat([f"g{i}" for i in range(len(shares))], len(widths))

@@ -271,7 +271,7 @@ def test_least_absolute_is_not_resampled() -> None:
     constant=st.floats(0.5, 5),
     shares=st.tuples(st.floats(0.2, 3), st.floats(0.2, 3)),
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_any_law_comes_back(alpha: float, beta: float, constant: float, shares: tuple[float, float]) -> None:
     random = np.random.default_rng(0)
     x = np.exp(random.uniform(-3, 3, (2, 80)))

@@ -1,6 +1,6 @@
-"""Damaged checkpoints, by the thousand: the right matrix or an InputError, in little memory; never a wrong one.
+"""Damaged checkpoints give the right matrix or an InputError, in bounded memory; never a wrong matrix.
 
-The ordinary run tries some hundred; `make test-slow` thousands.
+`make test` tries the same few hundred damages each time, `make test-slow` thousands of new ones.
 """
 
 import contextlib
@@ -10,14 +10,13 @@ import shutil
 import tracemalloc
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
@@ -31,7 +30,6 @@ from scaling.llm.tensor import Rows
 from scaling.llm.tokenizer_file import MOST_TOKENS, read_tokenizer, tokenizer_size
 
 
-pytestmark = pytest.mark.timeout(1800)
 NU, M = 24, 8
 NAME = "lm_head.weight"
 CONFIG = {"model_type": "qwen2", "tie_word_embeddings": False, "vocab_size": NU}
@@ -78,24 +76,21 @@ def edited(content: bytes, edits: Edits) -> bytes:
     return content
 
 
-def fuzz(examples: int, strategy: st.SearchStrategy[Any], check: Callable[[Any], None], memory: int = MEMORY) -> None:
-    """Call `check` with examples, each within `memory` bytes."""
+def fuzz(
+    examples: int, check: Callable[[Edits], None], memory: int = MEMORY, found_before: Sequence[Edits] = ()
+) -> None:
+    """Call `check` with edits, those that failed once first, each within `memory` bytes."""
 
-    @settings(
-        max_examples=examples,
-        deadline=20_000,
-        database=None,
-        suppress_health_check=[HealthCheck.function_scoped_fixture],
-    )
-    @given(strategy)
-    def one(example: Any) -> None:
+    def one(edits: Edits) -> None:
         tracemalloc.start()
-        check(example)
+        check(edits)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert peak < memory
 
-    one()
+    for edits in found_before:
+        one = example(edits)(one)
+    settings(max_examples=examples)(given(EDITS)(one))()
 
 
 def read(folder: Path) -> np.ndarray | None:
@@ -131,11 +126,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def official(path: Path) -> np.ndarray | None:
-    """The head as the safetensors library reads it, None when it refuses the file."""
+    """The head as the safetensors library reads it, None when it refuses the file or finds no head."""
     try:
         with safe_open(path, framework="numpy") as file:
             return file.get_tensor(NAME)
-    except (SafetensorError, TypeError, ValueError):
+    except SafetensorError:
         return None
 
 
@@ -146,16 +141,17 @@ def test_undamaged_checkpoints_are_read(root: Path) -> None:
 
 @EXAMPLES
 def test_safetensors(examples: int, root: Path, tmp_path: Path) -> None:
-    """The format has no checksum: what its own library reads from the damaged file is right."""
+    """The format has no checksum: what its own library reads from the damaged file is right, what it refuses wrong."""
     folder = shutil.copytree(root / "safetensors", tmp_path / "x")
     whole = (folder / "model.safetensors").read_bytes()
 
     def check(edits: Edits) -> None:
         (folder / "model.safetensors").write_bytes(edited(whole, edits))
-        expected = official(folder / "model.safetensors")
-        assert same(read(folder), HEAD if expected is None else expected)
+        expected, found = official(folder / "model.safetensors"), read(folder)
+        assert found is None if expected is None else same(found, expected)
 
-    fuzz(examples, EDITS, check)
+    shape_of_the_other_tensor_lost = [("flip", 912, b"\0"), ("flip", 283949, b"\0")]
+    fuzz(examples, check, found_before=[shape_of_the_other_tensor_lost])
 
 
 @EXAMPLES
@@ -168,10 +164,10 @@ def test_safetensors_header(examples: int, root: Path, tmp_path: Path) -> None:
     def check(edits: Edits) -> None:
         header = edited(whole[8:begin], edits)
         (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + whole[begin:])
-        expected = official(folder / "model.safetensors")
-        assert same(read(folder), HEAD if expected is None else expected)
+        expected, found = official(folder / "model.safetensors"), read(folder)
+        assert found is None if expected is None else same(found, expected)
 
-    fuzz(examples, EDITS, check)
+    fuzz(examples, check)
 
 
 @EXAMPLES
@@ -184,7 +180,7 @@ def test_torch_archive(examples: int, root: Path, tmp_path: Path) -> None:
         (folder / "pytorch_model.bin").write_bytes(edited(whole, edits))
         assert same(read(folder), HEAD)
 
-    fuzz(examples, EDITS, check)
+    fuzz(examples, check)
 
 
 @EXAMPLES
@@ -198,7 +194,7 @@ def test_torch_directory(examples: int, root: Path, tmp_path: Path) -> None:
         (folder / "pytorch_model.bin").write_bytes(whole[:begin] + edited(whole[begin:], edits))
         assert same(read(folder), HEAD)
 
-    fuzz(examples, EDITS, check)
+    fuzz(examples, check)
 
 
 @EXAMPLES
@@ -222,7 +218,7 @@ def test_torch_pickle(examples: int, root: Path, tmp_path: Path) -> None:
                 expected = found
             assert same(found, expected)
 
-    fuzz(examples, EDITS, check)
+    fuzz(examples, check)
 
 
 @EXAMPLES
@@ -238,7 +234,7 @@ def test_config_and_index(examples: int, name: str, root: Path, tmp_path: Path) 
         (folder / name).write_bytes(edited(whole, edits))
         assert same(read(folder), HEAD)
 
-    fuzz(examples, EDITS, check, MEMORY if "index" in name else 512 << 20)  # the code of other architectures is loaded
+    fuzz(examples, check, MEMORY if "index" in name else 512 << 20)  # the code of other architectures is loaded
 
 
 @EXAMPLES
@@ -257,7 +253,7 @@ def test_kept_heads(examples: int, root: Path, tmp_path: Path) -> None:
             assert kept[1] == origin
             assert same(Rows(kept[0]).stored(0, NU), HEAD)
 
-    fuzz(examples, EDITS, check)
+    fuzz(examples, check)
 
 
 @EXAMPLES
@@ -269,7 +265,7 @@ def test_revisions(examples: int, tmp_path: Path) -> None:
         (tmp_path / "revisions.json").write_bytes(edited(whole, edits))
         assert all(len(commit) == 40 and commit.isalnum() for commit in revisions(tmp_path).values())
 
-    fuzz(examples, EDITS, check)
+    fuzz(examples, check)
 
 
 @EXAMPLES
@@ -291,7 +287,7 @@ def test_toy_models(examples: int, tmp_path: Path) -> None:
             name: (a.dtype, a.shape, a.tobytes()) for name, a in written.items()
         }
 
-    fuzz(examples, EDITS, check)
+    fuzz(examples, check)
 
 
 @EXAMPLES
@@ -305,4 +301,4 @@ def test_tokenizers(examples: int, tmp_path: Path) -> None:
         with contextlib.suppress(InputError):
             assert tokenizer_size(read_tokenizer(path)) <= MOST_TOKENS
 
-    fuzz(examples, EDITS, check)
+    fuzz(examples, check)

@@ -113,7 +113,7 @@ rows = st.tuples(st.integers(2, 9), st.integers(1, 5)).flatmap(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(rows, st.integers(1, 9))
 def test_overlaps_are_those_of_all_pairs(W: np.ndarray, block: int) -> None:
     """Small whole numbers give zero rows, duplicates and opposites."""
@@ -133,7 +133,7 @@ def test_overlaps_are_those_of_all_pairs(W: np.ndarray, block: int) -> None:
     assert found.max_abs == pytest.approx(max(map(abs, cosines)), abs=1e-13)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(rows)
 def test_no_rows_beat_the_welch_bound(W: np.ndarray) -> None:
     w = unit_rows(W)

@@ -4,7 +4,6 @@ import contextlib
 import json
 import pickle
 import shutil
-import struct
 import tempfile
 import zipfile
 from dataclasses import replace
@@ -19,7 +18,6 @@ from tiny_checkpoints import two_containers
 
 from scaling.llm.files import BadFileError, Folder, LocalFile, plain, read
 from scaling.llm.heads import find_head
-from scaling.llm.safetensors_file import SafetensorsFile
 from scaling.llm.store import load_head
 from scaling.llm.tensor import UnsupportedCheckpointError
 from scaling.llm.torch_file import TorchFile, parse
@@ -77,52 +75,14 @@ def test_cut_file(repo: str, kept: int, root: Path, tmp_path: Path) -> None:
         load_head(Folder(folder), tmp_path)
 
 
-def header(entry: object, size: int = 8) -> bytes:
-    content = json.dumps({"lm_head.weight": entry}).encode()
-    return struct.pack("<Q", len(content)) + content + bytes(size)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        struct.pack("<Q", 1 << 60) + b"{}",
-        struct.pack("<Q", 3) + b"{}x" + bytes(8),
-        struct.pack("<Q", 2) + b"[]" + bytes(8),
-        struct.pack("<Q", 4) + b"\xff\xfe\xfd\xfc",
-        header(3),
-        header({"dtype": "F32"}),
-        header({"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 8]}),
-        header({"dtype": "F8_E4M3", "shape": [2, 4], "data_offsets": [0, 8]}),
-        header({"dtype": "F32", "shape": [-1, -2], "data_offsets": [0, 8]}),
-        header({"dtype": "F32", "shape": ["x"], "data_offsets": [0, 8]}),
-        header({"dtype": "F32", "shape": [2], "data_offsets": [-8, 8]}),
-    ],
-)
-def test_header_out_of_shape(content: bytes, tmp_path: Path) -> None:
-    (tmp_path / "x").write_bytes(content)
-    with pytest.raises(UnsupportedCheckpointError):
-        SafetensorsFile(LocalFile(tmp_path / "x")).tensor("lm_head.weight")
-
-
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
     lambda part: st.lists(part, max_size=3) | st.dictionaries(st.text(max_size=5), part, max_size=3),
 )
-ENTRY = st.fixed_dictionaries({"dtype": JSON, "shape": JSON, "data_offsets": st.lists(JSON, max_size=3) | JSON}) | JSON
-
-
-@given(ENTRY, st.integers(0, 64))
-@settings(max_examples=300, deadline=None)
-def test_any_header_is_read_or_refused(entry: object, size: int) -> None:
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(header(entry, size))
-        file.flush()
-        with contextlib.suppress(UnsupportedCheckpointError):
-            SafetensorsFile(LocalFile(Path(file.name))).tensor("lm_head.weight")
 
 
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(["vocab_size", "tie_word_embeddings", "text_config"], JSON)))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_config_is_read_or_refused(root: Path, config: dict) -> None:
     with tempfile.TemporaryDirectory() as name:
         (Path(name) / "config.json").write_text(json.dumps({"model_type": "gpt2", **config}))
@@ -188,7 +148,7 @@ def test_nothing_in_a_pickle_runs(content: bytes, tmp_path: Path, monkeypatch: p
 
 
 @given(st.binary(max_size=200), st.integers(0, 10_000))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_pickle_is_read_or_refused(noise: bytes, place: int) -> None:
     good = pickle.dumps({"a": [1, 2, (3, "x")], "b": 1.5}, protocol=2)
     place %= len(good)

@@ -49,7 +49,7 @@ def matrices(draw: st.DrawFn) -> tuple[np.ndarray, int | None]:
 
 
 @given(matrices(), st.integers(1, 200))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_against_all_pairs(drawn: tuple[np.ndarray, int | None], block: int) -> None:
     W, vocabulary = drawn
     matrix = InMemory(W)

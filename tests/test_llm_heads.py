@@ -58,7 +58,7 @@ def hub(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeH
 
 
 def remote(hub: FakeHub, repo: str, revision: str = "main") -> Repository:
-    return Repository(repo, revision, hub.url, Patience(answer=2, silence=1, tries=2, first_wait=0.01))
+    return Repository(repo, revision, hub.url, Patience(answer=60, silence=60, tries=2, first_wait=0.01))
 
 
 def by_transformers(folder: Path) -> torch.Tensor:

@@ -3,10 +3,8 @@
 import hashlib
 import json
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,7 +33,9 @@ from scaling.llm.tensor import Rows
 
 NU, M = 4000, 256
 WEIGHTS = np.random.default_rng(0).standard_normal((NU, M)).astype(np.float32)
-PATIENCE = Patience(answer=0.5, silence=0.3, tries=2, first_wait=0.01)
+PATIENCE = Patience(answer=60, silence=60, tries=2, first_wait=0.01)
+# For a Hub that stalls: it stalls until the client hangs up, so these decide how long a test takes, not how it ends.
+IMPATIENCE = Patience(answer=0.3, silence=0.3, tries=2, first_wait=0.01)
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +52,12 @@ def hub(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
         yield hub
 
 
-def remote(hub: FakeHub, repo: str = "org/safe", revision: str = "main") -> Repository:
-    return Repository(repo, revision, hub.url, PATIENCE)
+def remote(hub: FakeHub, repo: str = "org/safe", revision: str = "main", patience: Patience = PATIENCE) -> Repository:
+    return Repository(repo, revision, hub.url, patience)
 
 
-def head(hub: FakeHub, folder: Path, repo: str = "org/safe") -> np.ndarray:
-    tensor, _ = load_head(remote(hub, repo), folder)
+def head(hub: FakeHub, folder: Path, repo: str = "org/safe", patience: Patience = PATIENCE) -> np.ndarray:
+    tensor, _ = load_head(remote(hub, repo, patience=patience), folder)
     return Rows(tensor).stored(0, NU)
 
 
@@ -77,14 +77,13 @@ WEIGHT_FILES = "org/*/*o*del.*"  # model.safetensors and pytorch_model.bin
         ("status", {"code": 429, "headers": {"Retry-After": "0"}, "times": 2}),
         ("status", {"code": 503, "times": 2, "method": "HEAD"}),
         ("status", {"code": 429, "headers": {"Retry-After": "0"}, "method": "HEAD"}),
-        ("stall", {"seconds": 0.8, "method": "HEAD"}),
+        ("hang_up", {"method": "HEAD"}),
         ("short_range", {"times": 2}),
         ("length_long", {"times": 2}),
         ("length_short", {"times": 2}),
         ("cut", {"after": 2_000_000, "skip": 3}),
         ("reset", {"after": 2_000_000, "skip": 3}),
         ("cut", {"after": 0, "times": 2}),
-        ("stall", {"after": 20, "seconds": 0.8}),
     ],
     ids=str,
 )
@@ -92,6 +91,13 @@ def test_overcome(repo: str, kind: str, options: dict, hub: FakeHub, tmp_path: P
     hub.fault(WEIGHT_FILES, kind, **options)
     np.testing.assert_array_equal(head(hub, tmp_path, repo), WEIGHTS)
     assert hub.bytes_sent() < 2 * WEIGHTS.nbytes
+
+
+@pytest.mark.parametrize("repo", REPOSITORIES)
+def test_a_stalled_body_is_resumed(repo: str, hub: FakeHub, tmp_path: Path) -> None:
+    hub.fault(WEIGHT_FILES, "stall", after=20)
+    patience = Patience(answer=60, silence=0.3, tries=1000, first_wait=0)  # a busy machine may be silent as long
+    np.testing.assert_array_equal(head(hub, tmp_path, repo, patience), WEIGHTS)
 
 
 def test_cut_body_is_taken_up_where_it_ended(hub: FakeHub, tmp_path: Path) -> None:
@@ -105,11 +111,10 @@ def test_many_cuts_are_fine_as_long_as_bytes_come(hub: FakeHub, tmp_path: Path) 
     np.testing.assert_array_equal(head(hub, tmp_path), WEIGHTS)
 
 
-def test_retry_after_is_kept_to(hub: FakeHub, tmp_path: Path) -> None:
-    hub.fault("org/safe/model.safetensors", "status", code=429, headers={"Retry-After": "1"})
-    begun = time.monotonic()
+def test_the_wait_is_what_retry_after_asks_for(hub: FakeHub, tmp_path: Path, waits: list[float]) -> None:
+    hub.fault("org/safe/model.safetensors", "status", code=429, headers={"Retry-After": "7"})
     np.testing.assert_array_equal(head(hub, tmp_path), WEIGHTS)
-    assert time.monotonic() - begun >= 1
+    assert waits == [7]
 
 
 def test_waits_are_bounded() -> None:
@@ -128,8 +133,8 @@ def test_waits_are_bounded() -> None:
     [
         ("status", {"code": 503, "times": -1}, UnavailableError),
         ("status", {"code": 503, "times": -1, "method": "HEAD"}, UnavailableError),
-        ("stall", {"seconds": 1.2, "times": -1, "method": "HEAD"}, UnavailableError),
-        ("stall", {"seconds": 0.8, "times": -1}, UnavailableError),
+        ("stall", {"times": -1, "method": "HEAD"}, UnavailableError),
+        ("stall", {"times": -1}, UnavailableError),
         ("cut", {"after": 0, "times": -1}, UnavailableError),
         ("ignore_range", {"times": -1}, RangeNotSupportedError),
         ("wrong_range", {"times": -1}, BadAnswerError),
@@ -143,7 +148,7 @@ def test_waits_are_bounded() -> None:
 def test_named(kind: str, options: dict, error: type[InputError], hub: FakeHub, tmp_path: Path) -> None:
     hub.fault(WEIGHT_FILES, kind, **options)
     with pytest.raises(error) as caught:
-        head(hub, tmp_path / "cache")
+        head(hub, tmp_path / "cache", patience=IMPATIENCE if kind == "stall" else PATIENCE)
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.glob("cache/**/*.safetensors"))
 
@@ -220,30 +225,19 @@ def test_gated_model_without_and_with_a_token(
 # ---- no network
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.mark.parametrize("offline", [False, True])
-def test_without_a_network_the_command_says_what_to_do_in_five_seconds(offline: bool, tmp_path: Path) -> None:
+def test_without_a_network_the_command_says_what_to_do(offline: bool, refusing_address: str, tmp_path: Path) -> None:
     environment = {
         "PATH": "/usr/bin:/bin",
         "HOME": str(tmp_path),
-        "HF_ENDPOINT": f"http://127.0.0.1:{free_port()}",
+        "HF_ENDPOINT": refusing_address,
         "HF_HUB_OFFLINE": str(int(offline)),
     }
     command = [sys.executable, "-m", "scaling.llm.overlaps", "--model", "EleutherAI/pythia-70m", "--output", "row.csv"]
     source = str(Path(__file__).parents[1])
-    begun = time.monotonic()
-    subprocess.run([*command[:3], "--help"], env={**environment, "PYTHONPATH": source}, capture_output=True, check=True)
-    imports = time.monotonic() - begun  # 2 s on a free machine, more on a busy one
-    begun = time.monotonic()
     done = subprocess.run(
         command, env={**environment, "PYTHONPATH": source}, cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    assert time.monotonic() - begun < 3 + imports
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("error: EleutherAI/pythia-70m: ")
@@ -252,16 +246,17 @@ def test_without_a_network_the_command_says_what_to_do_in_five_seconds(offline: 
     assert not (tmp_path / "row.csv").exists()
 
 
-def test_unreachable_host_is_no_connection() -> None:
-    for endpoint in (f"http://127.0.0.1:{free_port()}", "http://no-such-host.invalid"):
-        with pytest.raises(NoConnectionError):
-            Repository("org/safe", "main", endpoint, PATIENCE).open("config.json")
+def test_no_connection_is_reported_at_once(refusing_address: str, waits: list[float]) -> None:
+    assert Patience().answer <= 5  # seconds until an address that does not even refuse is given up
+    with pytest.raises(NoConnectionError):
+        Repository("org/safe", "main", refusing_address).open("config.json")
+    assert waits == []
 
 
 @pytest.mark.parametrize("repo", REPOSITORIES)
 @pytest.mark.parametrize("sharded", [False, True])
 def test_the_hugging_face_cache_needs_no_network(
-    repo: str, sharded: bool, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    repo: str, sharded: bool, root: Path, tmp_path: Path, refusing_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = tmp_path / "huggingface"
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
@@ -274,7 +269,7 @@ def test_the_hugging_face_cache_needs_no_network(
         index = {"weight_map": {"lm_head.weight": f"shard-1{file.suffix}"}}
         (folder / f"{file.name}.index.json").write_text(json.dumps(index))
         file.rename(folder / f"shard-1{file.suffix}")
-    nowhere = Repository("org/x", "main", f"http://127.0.0.1:{free_port()}", PATIENCE)
+    nowhere = Repository("org/x", "main", refusing_address, PATIENCE)
     tensor, found = load_head(nowhere, tmp_path / "heads")
     np.testing.assert_array_equal(Rows(tensor).stored(0, NU), WEIGHTS)
     assert found.commit == commit

@@ -6,7 +6,6 @@ Needs Chromium and its driver (Debian's packages chromium and chromium-driver); 
 import base64
 import contextlib
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +23,7 @@ CATEGORIES = {"Overview", "Toy model", "Language models", "Tables"}
 LONG_TABLES = {"toy_curves", "toy_features"}
 RESULTS = "nav tbody tr:has(a[iconname=information-circle])"  # of a category; one result alone has no such sign
 STILL = {"textContent": "* { transition: none !important; }"}
+PATIENCE = 600  # seconds, for a busy machine
 FLAGS = [
     "--headless=new",
     "--no-sandbox",
@@ -70,8 +70,8 @@ def browser(report: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def wait(browser: webdriver.Chrome, selector: str, by: str = By.CSS_SELECTOR) -> list[WebElement]:
-    """What the selector finds, once it is drawn."""
-    return WebDriverWait(browser, 20).until(lambda driver: driver.find_elements(by, selector))
+    """The elements that the selector matches, as soon as there are some."""
+    return WebDriverWait(browser, PATIENCE).until(lambda driver: driver.find_elements(by, selector))
 
 
 def open_report(browser: webdriver.Chrome, report: Path) -> None:
@@ -113,7 +113,7 @@ def shown(browser: webdriver.Chrome, before: str) -> str:
                 return "table"
         return ""
 
-    return WebDriverWait(browser, 20, ignored_exceptions=[StaleElementReferenceException]).until(loaded)
+    return WebDriverWait(browser, PATIENCE, ignored_exceptions=[StaleElementReferenceException]).until(loaded)
 
 
 def test_every_figure_and_table_is_found_by_clicks(browser: webdriver.Chrome, report: Path) -> None:
@@ -157,7 +157,7 @@ def test_it_says_the_methods_and_loads_nothing(browser: webdriver.Chrome, report
     asked = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
     assert [name for name in asked if not name.startswith(("data:", "file:"))] == []
     browser.find_element(By.XPATH, "//nav//li[a/span='Statistics']/a").click()
-    WebDriverWait(browser, 20).until(
+    WebDriverWait(browser, PATIENCE).until(
         lambda driver: driver.find_elements(By.CSS_SELECTOR, "#app canvas, #app svg.marks")
     )
 
@@ -184,8 +184,6 @@ def test_tables_sort_filter_and_download(browser: webdriver.Chrome, report: Path
     assert base64.b64decode(link.get_attribute("href").split(",")[1]) == source.read_bytes()
     link.click()
     folder = Path(browser.capabilities["chrome"]["userDataDir"]).parent / "downloads"
-    deadline = time.monotonic() + 20
-    while not (folder / "toy_models.csv").exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
+    WebDriverWait(browser, PATIENCE).until(lambda _: (folder / "toy_models.csv").exists())
     assert (folder / "toy_models.csv").read_bytes() == source.read_bytes()
     browser.switch_to.default_content()

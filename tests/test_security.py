@@ -45,7 +45,7 @@ def hub(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 
 def remote(hub: FakeHub, repo: str = "org/safe", revision: str = "main") -> Repository:
-    return Repository(repo, revision, hub.url, Patience(answer=2, silence=1, tries=1, first_wait=0.01))
+    return Repository(repo, revision, hub.url, Patience(answer=60, silence=60, tries=1, first_wait=0.01))
 
 
 def test_nothing_in_the_package_unpickles_or_evaluates() -> None:

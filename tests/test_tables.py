@@ -64,7 +64,7 @@ def test_what_is_written_comes_back_exactly(tmp_path: Path) -> None:
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), min_size=1)
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(name=TEXT, size=st.floats(0, allow_infinity=False), seed=st.integers(-(2**63), 2**63 - 1))
 def test_any_value_comes_back(tmp_path: Path, name: str, size: float, seed: int) -> None:
     rows = [ROWS[1] | {"name": name, "size": size, "seed": seed, "count": count} for count in (1, 2)]

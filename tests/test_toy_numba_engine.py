@@ -39,7 +39,7 @@ def test_gradients_are_those_of_autograd(n: int, m: int, sign: str, kind: str, l
         assert max(errors(model.gradients(batch_of(x), dense_backward), expected)) < TOLERANCE
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 9), st.floats(0, 1), st.booleans(), st.integers(0, 2**32))
 def test_gradients_of_any_small_model(n: int, m: int, batch_size: int, p: float, backward: bool, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -25,7 +25,7 @@ def weak(n: int, m: int, kept: int, rng: np.random.Generator) -> tuple[np.ndarra
     return W.astype(np.float32), b.astype(np.float32)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(2, 40), st.integers(1, 9), st.integers(0, 40), st.floats(0.2, 4), st.booleans(), st.integers(0, 999))
 def test_a_model_in_the_weak_regime(n: int, m: int, kept: int, E: float, backward: bool, seed: int) -> None:
     rng = np.random.default_rng(seed)

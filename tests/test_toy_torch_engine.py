@@ -58,7 +58,7 @@ def test_gradients_are_those_of_autograd(n: int, m: int, sign: str, kind: str, l
     assert max(errors((loss[0], dW[0], db[0]), autograd(W, b, x))) < TOLERANCE
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(2, 30), st.lists(st.integers(1, 30), min_size=1, max_size=4), st.floats(0, 1), st.integers(0, 2**32))
 def test_gradients_of_any_small_stack(n: int, widths: list[int], p: float, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -1,67 +1,135 @@
 """Where the tensors of a safetensors file lie, from its header alone.
 
-The format: 8 bytes, length n of the header (little-endian); n bytes of JSON, {name: {dtype, shape, data_offsets}}; the
-tensors, one after the other, to the end of the file. Source: the safetensors documentation, section Format.
+The format: 8 bytes with the length n of the header (little-endian); n bytes of JSON, {name: {dtype, shape,
+data_offsets}}; the tensors, one after the other, to the end of the file. The file has no checksum, so every entry of
+the header is checked as the safetensors library does on loading: a damaged entry shows that the file is damaged.
+Source: the safetensors documentation, section Format.
 """
 
 import json
 import math
 import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 from huggingface_hub.constants import SAFETENSORS_MAX_HEADER_LENGTH
 
 from scaling.llm.files import File, check_shape, read
 from scaling.llm.tensor import DTYPES, Tensor, UnsupportedCheckpointError
 
 
-FIRST_READ = 32 * 1024  # one request is enough for the header of most files
+FIRST_READ = 32 * 1024  # bytes; one request is enough for the header of most files
+BITS = {
+    **dict.fromkeys(["F4"], 4),
+    **dict.fromkeys(["F6_E2M3", "F6_E3M2"], 6),
+    **dict.fromkeys(["BOOL", "I8", "U8"], 8),
+    **dict.fromkeys(["F8_E4M3", "F8_E4M3FNUZ", "F8_E5M2", "F8_E5M2FNUZ", "F8_E8M0"], 8),
+    **dict.fromkeys(["BF16", "F16", "I16", "U16"], 16),
+    **dict.fromkeys(["F32", "I32", "U32"], 32),
+    **dict.fromkeys(["C64", "F64", "I64", "U64"], 64),
+}  # per value, of every type of the format
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One tensor in the header: its type, its shape, and its bytes [begin, end) counted from the header's end."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+    end: int
 
 
 class SafetensorsFile:
-    """The tensors of one safetensors file by name; raises UnsupportedCheckpointError for a file cut or out of shape."""
+    """The tensors of one safetensors file by name.
+
+    Raises UnsupportedCheckpointError for a file that is cut, and for a header that the safetensors library refuses.
+    """
 
     def __init__(self, file: File) -> None:
         self.file = file
-        head = read(file, 0, min(FIRST_READ, file.size))
-        length = struct.unpack("<Q", head[:8])[0] if len(head) >= 8 else file.size
+        start = read(file, 0, min(FIRST_READ, file.size))
+        length = struct.unpack("<Q", start[:8])[0] if len(start) >= 8 else file.size
         if length > min(SAFETENSORS_MAX_HEADER_LENGTH, file.size - 8):
             raise UnsupportedCheckpointError(f"{file.name}: not a safetensors file (header of {length} bytes)")
-        if 8 + length > len(head):
-            head += read(file, len(head), 8 + length - len(head))
+        if 8 + length > len(start):
+            start += read(file, len(start), 8 + length - len(start))
         self.begin = 8 + length
         try:
-            self.header = json.loads(head[8 : self.begin])
-            self.header.pop("__metadata__", None)
-            spans = sorted(check_shape(entry["data_offsets"]) for entry in self.header.values())
-            ends = [0, *(end for _, end in spans)]
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            raise UnsupportedCheckpointError(f"{file.name}: its header is not that of a safetensors file") from None
-        if any(begin != before for (begin, _), before in zip(spans, ends, strict=False)):
-            raise UnsupportedCheckpointError(f"{file.name}: its tensors overlap or leave gaps; corrupt file")
-        end = ends[-1]
-        if self.begin + end != file.size:
+            self.entries = parse_header(start[8 : self.begin])
+        except (ValueError, RecursionError) as error:
+            reason = " ".join(str(error).split())[:200]
             raise UnsupportedCheckpointError(
-                f"{file.name}: its tensors end at byte {self.begin + end}, the file has {file.size}; cut?"
+                f"{file.name}: its header is not that of a safetensors file ({reason}); corrupt file"
+            ) from None
+        end = self.begin + max((entry.end for entry in self.entries.values()), default=0)
+        if end != file.size:
+            raise UnsupportedCheckpointError(
+                f"{file.name}: its tensors end at byte {end}, but the file has {file.size} bytes; cut?"
             )
 
     @property
     def names(self) -> list[str]:
         """Names of all tensors."""
-        return list(self.header)
+        return list(self.entries)
 
     def tensor(self, name: str) -> Tensor:
-        """Where tensor `name` lies."""
-        entry = self.header[name]
-        try:
-            dtype, shape = entry["dtype"], check_shape(entry["shape"])
-            first, last = entry["data_offsets"]
-        except (ValueError, TypeError, KeyError):
-            raise UnsupportedCheckpointError(f"{self.file.name}: {name}: entry out of shape in the header") from None
-        if not isinstance(dtype, str) or dtype not in DTYPES:
-            raise UnsupportedCheckpointError(f"{self.file.name}: {name} is {dtype}; a head is {', '.join(DTYPES)}")
-        if last - first != math.prod(shape) * np.dtype(DTYPES[dtype]).itemsize:
+        """Where tensor `name` lies; raises UnsupportedCheckpointError for a type other than those of heads."""
+        entry = self.entries[name]
+        if entry.dtype not in DTYPES:
             raise UnsupportedCheckpointError(
-                f"{self.file.name}: {name}: {dtype} {shape} does not fill {last - first} bytes"
+                f"{self.file.name}: {name} has type {entry.dtype}; a head has one of {', '.join(DTYPES)}"
             )
-        return Tensor(self.file, name, dtype, shape, self.begin + first)
+        return Tensor(self.file, name, entry.dtype, entry.shape, self.begin + entry.begin)
+
+
+def parse_header(text: bytes) -> dict[str, Entry]:
+    """The entries of a header by tensor name; raises ValueError or RecursionError unless all of them are valid."""
+    header = json.loads(text.decode("utf-8"), object_pairs_hook=object_of_unique_keys, parse_int=whole_number)
+    if not isinstance(header, dict):
+        raise ValueError("not a JSON object")
+    json.dumps(header, ensure_ascii=False).encode("utf-8")  # raises for half of a surrogate pair
+    metadata = header.pop("__metadata__", None)
+    if metadata is not None and not (
+        isinstance(metadata, dict) and all(isinstance(value, str) for value in metadata.values())
+    ):
+        raise ValueError("__metadata__ is not an object of texts")
+    entries = {name: parse_entry(name, entry) for name, entry in header.items()}
+    before = 0
+    for begin, end in sorted((entry.begin, entry.end) for entry in entries.values()):
+        if begin != before:
+            raise ValueError(f"its tensors overlap or leave a gap at byte {begin}")
+        before = end
+    return entries
+
+
+def parse_entry(name: str, entry: Any) -> Entry:
+    """One entry of the header; raises ValueError unless type and shape fill its bytes."""
+    if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
+        raise ValueError(f"{name}: not an entry with dtype, shape and data_offsets")
+    dtype, lengths, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if not isinstance(dtype, str) or dtype not in BITS:
+        raise ValueError(f"{name}: unknown type {dtype!r}")
+    if not isinstance(lengths, list) or not isinstance(offsets, list) or len(offsets) != 2:
+        raise ValueError(f"{name}: shape or data_offsets is not a list of numbers")
+    shape, (begin, end) = check_shape(lengths), check_shape(offsets)
+    if math.prod(length or 1 for length in shape) * BITS[dtype] >= 2**64:
+        raise ValueError(f"{name}: shape {shape} is too large")
+    if 8 * (end - begin) != math.prod(shape) * BITS[dtype]:
+        raise ValueError(f"{name}: {dtype} {shape} does not fill {end - begin} bytes")
+    return Entry(dtype, shape, begin, end)
+
+
+def object_of_unique_keys(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
+    """A JSON object; raises ValueError for a key that occurs twice, since readers differ in which one counts."""
+    if len(found := dict(pairs)) < len(pairs):
+        raise ValueError("a key occurs twice")
+    return found
+
+
+def whole_number(digits: str) -> int:
+    """An integer of the header; raises ValueError for a sign, "-0" included."""
+    if not digits.isdecimal():
+        raise ValueError(f"{digits} is negative")
+    return int(digits)
