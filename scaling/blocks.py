@@ -214,11 +214,44 @@ def gallery(recorded: Path) -> str:
     return "\n".join(markdown_table(["", ""], pairs))
 
 
+def suites(recorded: Path) -> str:
+    """The exponent of width of each suite and selection, for the suite's first text."""
+    frame = tables.read("width_suites", recorded / "width_suites.csv")
+    frame = frame[frame["text"] == frame.groupby("suite")["text"].transform("first")]
+
+    def span(low: float, high: float) -> str:
+        ends = ["not bounded" if pd.isna(end) else f"{end:.2f}" for end in (low, high)]
+        return f"{ends[0]} to {ends[1]}"
+
+    rows = []
+    for row in frame.to_dict("records"):
+        done = pd.notna(row["a"])
+        name = f"{row['suite'].replace('_', ' ')}: {row['selection']}"
+        rows.append(
+            [
+                f"**{name}**" if row["primary"] else name,
+                row["form"],
+                f"{row['n_runs']} / {row['n_widths']}",
+                f"{row['a']:.2f}" if done else "",
+                span(row["a_low"], row["a_high"]) if done else "",
+                span(row["a_profile_low"], row["a_profile_high"]) if done else "",
+                f"{row['L0']:.2f}" if done else "",
+                f"{100 * row['rms']:.1f} / {100 * row['rms_at_1']:.1f}" if done else "",
+                f"{100 * row['held_out_error']:+.1f}" if pd.notna(row["held_out_error"]) else "",
+                row["verdict"].replace("published", "0.91"),
+            ]
+        )
+    head = ["suite and selection", "terms", "runs / widths", "a", "jackknife 95 %", "profile 95 %", "L0"]
+    head += ["rms free / at a = 1 (%)", "held-out error (%)", "verdict"]
+    return "\n".join(markdown_table(head, rows))
+
+
 BLOCKS: dict[str, Callable[[Path], str]] = {
     "exponents": exponents,
     "claims": claims,
     "all_claims": all_claims,
     "family": family,
+    "suites": suites,
     "run": run,
     "tables": table_index,
     "dictionary": dictionary,

@@ -18,7 +18,7 @@ from scipy import stats
 
 from scaling import tables
 from scaling.command import InputError, run
-from scaling.figures import style
+from scaling.figures import style, suites
 from scaling.figures.llm import colour, name_of
 from scaling.fits import inputs, llm
 
@@ -206,6 +206,11 @@ def chinchilla_profile(given: Tables) -> Figure:
     return figure
 
 
+def width_suites(given: Tables) -> Figure:
+    """Exponents of width in training suites of other groups, and the profiles behind them."""
+    return suites.draw(given.read("suites", "width_suites"), given.read("suite_profiles", "width_suite_profiles"))
+
+
 def claims(given: Tables) -> Figure:
     """Expected and our number of every claim that was run, with their standard errors, coloured by verdict."""
     frame = given.read("claims", "claims")
@@ -256,7 +261,7 @@ def _claim_column(axes: Axes, rows: pd.DataFrame) -> None:
     axes.grid(axis="x", color="#E6E6E6", linewidth=0.5)
 
 
-DRAWINGS: tuple[Callable[[Tables], Figure], ...] = (fig8b_llm_loss, chinchilla_profile, claims)
+DRAWINGS: tuple[Callable[[Tables], Figure], ...] = (fig8b_llm_loss, chinchilla_profile, width_suites, claims)
 FIGURES = {drawing.__name__: drawing for drawing in DRAWINGS}
 OPTIONS = {
     "llm_fit": "table llm_loss_fit",
@@ -264,6 +269,8 @@ OPTIONS = {
     "losses": "losses read off Fig. 8b (fig8b_llm_loss.csv)",
     "chinchilla": "table chinchilla_fit",
     "profile": "table chinchilla_profile",
+    "suites": "table width_suites",
+    "suite_profiles": "table width_suite_profiles",
     "claims": "table claims",
 }
 

@@ -81,13 +81,19 @@ def _profile_end(law: PowerSum, index: int, threshold: float, sign: int) -> floa
 
 def profile(law: PowerSum, k: int, values: ArrayLike) -> FloatArray:
     """Least objective with exponent a_k held at each of `values`, all else fitted anew, starting from the nearest."""
+    return profile_path(law, k, values)[1]
+
+
+def profile_path(law: PowerSum, k: int, values: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """theta (n_values, 2K + 1) and objective (n_values,) of the fits with exponent a_k held at each of `values`."""
     index = law.problem.terms + 1 + k
     at = np.asarray(values, dtype=np.float64)
-    objectives = np.empty(at.size)
+    thetas, objectives = np.empty((at.size, law.theta.size)), np.empty(at.size)
     for side in (np.flatnonzero(at >= law.theta[index]), np.flatnonzero(at < law.theta[index])[::-1]):
         theta = law.theta
         for i in side:
             start = theta.copy()
             start[index] = at[i]
             theta, objectives[i], _ = newton(law.problem, start, fixed=index)
-    return objectives
+            thetas[i] = theta
+    return thetas, objectives

@@ -29,25 +29,30 @@ HOW_TO = (
 )
 
 
-def obtain(source: str, timeout: float = 5.0) -> bytes | None:
-    """The bytes of the file at `source`, a URL or a path, checked by sha256.
+def obtain(
+    source: str,
+    sha256: str | None = SHA256,
+    consequence: str = f"the Chinchilla part is not run: {HOW_TO}",
+    timeout: float = 5.0,
+) -> bytes | None:
+    """The bytes of the file at `source`, a URL or a path, checked by `sha256` where that is given.
 
-    None, with a line in the log, when a URL cannot be had or answers with other bytes: those are never used. Raises
-    InputError when a local file is missing or is not that of the pinned commit.
+    None, with a line in the log that ends in `consequence`, when a URL does not answer or answers with other bytes.
+    Raises InputError when a local file is missing or has another hash.
     """
     remote = source.startswith(("https://", "http://"))
     try:
         data = download(source, timeout) if remote else Path(source).read_bytes()
         found = hashlib.sha256(data).hexdigest()
-        if found != SHA256:
+        if sha256 and found != sha256:
             raise InputError(
-                f"{source}: sha256 is {found}, but the file of the pinned commit has {SHA256}: "
+                f"{source}: sha256 is {found}, but the file of the pinned commit has {sha256}: "
                 f"it was cut or changed, or is another file"
             )
     except (OSError, http.client.HTTPException, InputError) as error:
         if not remote:
             raise
-        logging.warning("could not fetch %s: %s; the Chinchilla part is not run: %s", source, error, HOW_TO)
+        logging.warning("could not fetch %s: %s; %s", source, error, consequence)
         return None
     return data
 

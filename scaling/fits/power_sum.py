@@ -24,6 +24,8 @@ GRID = {1: 60, 2: 24, 3: 14}  # cells along each exponent by K: below 3000 cells
 EXPONENTS = (0.05, 1.5)  # range of the grid; the finish may leave it
 LIMITS = (0.005, 5.0)  # an exponent that ends outside says that its term is no power law here
 POLISH = 3  # plain Newton steps at the end of a search
+ROUNDING = 1e-13  # residuals of log L below this are zero: their gradient is noise
+LOG_ZERO = -30.0  # log of E over the typical loss that stands for E = 0
 VANISHED = 1e-5  # a term whose share of the loss is below this everywhere is not there
 
 
@@ -203,7 +205,23 @@ def newton(problem: Problem, start: FloatArray, fixed: int | None = None) -> tup
         if not np.abs(gradient(step)).max() < slope:
             break
         part, slope = step, np.abs(gradient(step)).max()
-    return whole(part), problem.objective(whole(part)), bool(slope <= 1e-6 * max(result.fun, 1))
+    objective = problem.objective(whole(part))
+    exact = objective <= problem.weights.sum() * ROUNDING**2
+    return whole(part), objective, exact or bool(slope <= 1e-6 * max(result.fun, 1))
+
+
+def newton_or_bound(problem: Problem, start: FloatArray) -> tuple[FloatArray, float, bool]:
+    """`newton`, and where it does not converge also with E at its bound 0: the better of the two.
+
+    Towards E = 0 the objective is flat in log E, so that an optimum at the bound is never reached from inside.
+    """
+    inside = newton(problem, start)
+    if inside[2]:
+        return inside
+    edge = inside[0].copy()
+    edge[problem.terms] = problem.log_loss.mean() + LOG_ZERO
+    at_bound = newton(problem, edge, fixed=problem.terms)
+    return min(inside, at_bound, key=lambda end: end[1])
 
 
 def least_absolute(problem: Problem, start: FloatArray, steps: int = 60) -> tuple[FloatArray, float, bool]:
@@ -238,15 +256,22 @@ def least_absolute(problem: Problem, start: FloatArray, steps: int = 60) -> tupl
     return theta, best, False
 
 
-def judge(problem: Problem, theta: FloatArray, converged: bool) -> tuple[str, str]:
-    """Status of a fit and a sentence when it is not `converged`."""
+def judge(problem: Problem, theta: FloatArray, converged: bool, constant_may_vanish: bool = False) -> tuple[str, str]:
+    """Status of a fit and a sentence when it is not `converged`.
+
+    With `constant_may_vanish` an E at its bound 0 is a result, and the other parameters are judged without it.
+    """
     shares = problem.shares(theta)[1]
     exponents = theta[problem.terms + 1 :]
     gone = np.flatnonzero(shares.max(axis=1) < VANISHED)
+    free = np.ones(theta.size, dtype=bool)
+    if constant_may_vanish and problem.terms in gone:
+        gone = gone[gone != problem.terms]
+        free[problem.terms] = False
     if gone.size:
         names = ["the constant" if k == problem.terms else f"term {k + 1}" for k in gone]
         return inputs.BOUND_HIT, f"{' and '.join(names)} went to zero: the law has one term too many for these points"
-    if np.linalg.cond(problem.jacobian(shares) * np.sqrt(problem.weights)) > 1e8:
+    if np.linalg.cond(problem.jacobian(shares)[free] * np.sqrt(problem.weights)) > 1e8:
         return inputs.NOT_IDENTIFIED, "the points leave a direction of the parameters free"
     if ((exponents < LIMITS[0]) | (exponents > LIMITS[1])).any():
         return inputs.BOUND_HIT, f"an exponent left {LIMITS[0]} .. {LIMITS[1]}"
@@ -262,12 +287,14 @@ def fit(
     delta: float = 1e-3,
     weights: ArrayLike | None = None,
     n_starts: int = 3,
+    constant_may_vanish: bool = False,
 ) -> PowerSum:
     """Fit L = E + sum_k A_k x_k^-a_k to log L; x holds K columns of n entries, `weights` count repeated points.
 
     `huber` minimises the sum (not the mean) of Huber's loss with corner `delta`, `least_squares` the squares and
     `least_absolute` the absolute values of log prediction - log L. Raises InputError for entries that are not
-    finite and positive; too few points, or points that do not determine the law, come back as a status.
+    finite and positive; too few points, or points that do not determine the law, come back as a status. With
+    `constant_may_vanish` an E at its bound 0 counts as converged.
     Source: Hoffmann et al. 2022, approach 3; Besiroglu et al. 2024.
     """
     names = {f"x{k + 1}": column for k, column in enumerate(x)}
@@ -292,12 +319,13 @@ def fit(
         return PowerSum(
             empty, np.nan, empty, estimator, np.nan, losses.size, 0, 0, status, note, problem, np.full(size, np.nan)
         )
-    ends = [newton(problem, start) for start in grid_starts(problem, n_starts)]
+    search = newton_or_bound if constant_may_vanish else newton
+    ends = [search(problem, start) for start in grid_starts(problem, n_starts)]
     theta, objective, converged = min(ends, key=lambda end: end[1])
     agreeing = sum(end[1] <= objective * (1 + 1e-6) + 1e-15 for end in ends)
     if estimator == "least_absolute":
         theta, objective, converged = least_absolute(problem, theta)
     values, K = problem.natural(theta), len(logs)
-    status, note = judge(problem, theta, converged)
+    status, note = judge(problem, theta, converged, constant_may_vanish)
     numbers = values[:K], float(values[K]), values[K + 1 :], estimator, objective, losses.size, len(ends), agreeing
     return PowerSum(*numbers, status, note, problem, theta)

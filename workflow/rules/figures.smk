@@ -27,7 +27,12 @@ OVERVIEW_FIGURES = [
     "fig8b_llm_loss",
     "llm_family",
 ]
-DOCUMENTS = ["README.md", "docs/claims.md", "docs/data_dictionary.md"]  # with marked blocks
+DOCUMENTS = [
+    "README.md",
+    "docs/claims.md",
+    "docs/data_dictionary.md",
+    "docs/suites.md",
+]  # with marked blocks
 # Rows by the ten thousand: these tables are no pages of the report.
 LONG_TABLES = ["toy_curves", "toy_features"]
 PAGES = [

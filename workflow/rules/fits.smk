@@ -14,8 +14,14 @@ FIT_TABLES = [
     "chinchilla_fit",
     "chinchilla_profile",
     "joint_fit",
+    "width_suites",
+    "width_suite_profiles",
     "claims",
 ]
+SUITES = {
+    name: ({"source": FITS["chinchilla_points"]} if entry["format"] == "chinchilla" else {}) | entry
+    for name, entry in FITS["suites"].items()
+}
 # figure: (its number in the paper, what it shows, options of the command with their tables)
 FIT_FIGURES = {
     "fig8b_llm_loss": (
@@ -33,6 +39,14 @@ FIT_FIGURES = {
         {
             "chinchilla": "results/tables/chinchilla_fit.csv",
             "profile": "results/tables/chinchilla_profile.csv",
+        },
+    ),
+    "width_suites": (
+        "not in the paper",
+        "exponent of width in training suites of other groups",
+        {
+            "suites": "results/tables/width_suites.csv",
+            "suite-profiles": "results/tables/width_suite_profiles.csv",
         },
     ),
     "claims": (
@@ -174,6 +188,55 @@ rule fit_joint_law:
         " --output {output} > {log} 2>&1"
 
 
+rule suite_runs:
+    input:
+        source=suite_file,
+        shapes=SHAPES,
+    output:
+        "results/fits/suites/{suite}.csv",
+    log:
+        "logs/fits/suites/{suite}.log",
+    wildcard_constraints:
+        suite=one_of(SUITES),
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        network=1,
+    params:
+        entry=suite_entry,
+        source=source_fingerprint("fits/suites"),
+    message:
+        "Getting the runs of the suite {wildcards.suite} (without a network it is left out) (log: {log})"
+    shell:
+        "python -m scaling.fits.suites runs --entry {params.entry:q} --shapes {input.shapes:q} --output {output} > {log} 2>&1"
+
+
+rule fit_suites:
+    input:
+        expand("results/fits/suites/{suite}.csv", suite=SUITES),
+    output:
+        suites="results/tables/width_suites.csv",
+        profiles="results/tables/width_suite_profiles.csv",
+    log:
+        "logs/fits/suites.log",
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        entries=json.dumps(SUITES),
+        rules=json.dumps(FITS["suite_verdict"]),
+        source=source_fingerprint("fits/suites"),
+    message:
+        "Fitting the width exponent in training suites of other groups (log: {log})"
+    shell:
+        "python -m scaling.fits.suites fit --entries {params.entries:q} --rules {params.rules:q} --runs {input}"
+        " --suites {output.suites} --profiles {output.profiles} > {log} 2>&1"
+
+
 # Every table that a claim reads (the `tables` of its registration).
 CLAIM_TABLES = [
     "toy_models",
@@ -185,6 +248,8 @@ CLAIM_TABLES = [
     "width_fit",
     "chinchilla_fit",
     "llm_family",
+    "joint_fit",
+    "width_suites",
 ]
 
 
