@@ -1,16 +1,20 @@
 """What every command shares: one clear error line, log lines with the time, files that are whole, memory used."""
 
-import fcntl
 import glob
 import logging
 import os
-import resource
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+
+try:
+    import fcntl
+    import resource
+except ImportError:  # Windows has neither; temporary files of a killed run stay there
+    fcntl = resource = None  # type: ignore[assignment]
 
 LONGEST_MESSAGE = 2000  # characters
 
@@ -54,7 +58,8 @@ def whole_file(path: Path | str) -> Iterator[Path]:
     temporary = Path(name)
     try:
         with suppress(OSError):  # a file system without locks, where leftovers stay
-            fcntl.flock(handle, fcntl.LOCK_EX)  # held as long as this process lives: it tells work from leftovers
+            if fcntl:
+                fcntl.flock(handle, fcntl.LOCK_EX)  # held while this process lives: it tells work from leftovers
         yield temporary
         umask = os.umask(0)
         os.umask(umask)
@@ -67,17 +72,21 @@ def whole_file(path: Path | str) -> Iterator[Path]:
 
 
 def peak_memory() -> int:
-    """Largest resident memory of this process so far, in bytes."""
+    """Return the largest resident memory of this process so far, in bytes; 0 where the system does not tell."""
     status = Path("/proc/self/status")
     if status.exists():  # Linux; ru_maxrss would count the parent's memory at the fork as ours
         peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         return int(peak.split()[1]) * 1024
+    if resource is None:
+        return 0
     peak_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak_rss if sys.platform == "darwin" else peak_rss * 1024
 
 
 def remove_leftovers(path: Path) -> None:
     """Remove temporary files of `path` that no process holds: those of a run that was killed while it wrote."""
+    if fcntl is None:
+        return
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*"):
         with suppress(OSError), leftover.open("rb") as handle:  # another process may be at the same
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -6,7 +6,9 @@ Shared by the toy model's W and the heads of language models. Symbols are the pa
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from scaling.command import InputError
 
 
 FloatArray = NDArray[np.floating]
@@ -47,26 +49,30 @@ def mean_sq_overlap_from_gram(gram: FloatArray, nu: int) -> float:
     return float((np.sum(np.square(gram, dtype=np.float64)) - nu) / (nu * (nu - 1)))
 
 
-def squared_overlaps(W: FloatArray, block: int = 1024) -> Overlaps:
+def squared_overlaps(W: FloatArray, block: int = 1024, rows: NDArray[np.integer] | None = None) -> Overlaps:
     """Moments of the squared overlaps of the unit rows of W over all pairs, in float64.
 
-    The mean comes from the m x m Gram matrix, the spread and the maximum from all pairs in blocks of rows.
+    The means come from the m x m Gram matrix and the sum of rows; the spread and the maximum come from all pairs, in
+    blocks of rows, or from the pairs that contain one of `rows` (indices among the rows that are not zero).
     Rows of norm zero are left out. Raises ValueError with fewer than two rows left.
     """
     w = unit_rows(W)
     nu = len(w)
     if nu < 2:
         raise ValueError(f"overlaps need at least two rows that are not zero, got {nu}")
+    if rows is not None:  # first, so that each pair that contains one of them is met once
+        w = np.concatenate([w[rows], np.delete(w, rows, axis=0)])
+    count = nu if rows is None else len(rows)
     mean_sq = mean_sq_overlap_from_gram(w.T @ w, nu)
     fourth, largest = 0.0, 0.0
-    for start in range(0, nu, block):
-        cosine = w[start : start + block] @ w[start:].T
+    for start in range(0, count, block):
+        cosine = w[start : min(start + block, count)] @ w[start:].T
         inside = np.arange(cosine.shape[0])
         cosine[inside[:, None] >= np.arange(cosine.shape[1])] = 0  # each pair once, no row with itself
         square = np.square(cosine)
         fourth += float(np.sum(np.square(square)))
         largest = max(largest, float(square.max()))
-    pairs = nu * (nu - 1) / 2
+    pairs = count * nu - count * (count + 1) / 2
     total = w.sum(axis=0)
     return Overlaps(
         nu=nu,
@@ -98,3 +104,84 @@ def random_sq_overlap_variance(m: int) -> float:
 def etf_like_rows(m: int) -> float:
     """About how many rows fit into m dimensions as nearly an equiangular tight frame: m^2 / 2 (paper, Fig. 6c)."""
     return m**2 / 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowGeometry:
+    """Geometry of the rows of a matrix, see `measure`; print it for a report."""
+
+    nu: int  # rows, those of norm zero included
+    m: int
+    n_zero: int  # rows of norm zero
+    norms: NDArray[np.float64]  # (nu,)
+    mean_norm: float
+    std_norm: float
+    phi_half: float  # share of rows with norm > 1/2
+    phi_1: float  # share of rows with norm > 1
+    mean_sq_overlap: float
+    std_sq_overlap: float
+    max_overlap: float
+    mean_cosine: float
+    welch_bound: float
+    random_mean: float
+    n_pair_rows: int  # rows whose pairs give std_sq_overlap and max_overlap
+
+    def __repr__(self) -> str:
+        scale = f"{self.m * self.mean_sq_overlap:.3f}/m"
+        pairs = "" if self.n_pair_rows == self.nu - self.n_zero else f" (from {self.n_pair_rows} sampled rows)"
+        return "\n".join(
+            [
+                f"{self.nu} rows of dimension m = {self.m}, {self.n_zero} of them zero",
+                f"  norm                  {self.mean_norm:.4g} ± {self.std_norm:.3g} (mean ± SD over rows)",
+                f"  phi_half, phi_1       {self.phi_half:.3f}, {self.phi_1:.3f} (share of rows with norm > 1/2, > 1)",
+                f"  mean squared overlap  {self.mean_sq_overlap:.4g} = {scale}",
+                f"    random rows         {self.random_mean:.4g} = 1/m",
+                f"    Welch bound         {self.welch_bound:.4g}",
+                f"  SD over pairs         {self.std_sq_overlap:.4g}{pairs}",
+                f"  largest |overlap|     {self.max_overlap:.4g}{pairs}",
+            ]
+        )
+
+
+def measure(W: ArrayLike, sample_rows: int | None = None, rng: np.random.Generator | None = None) -> RowGeometry:
+    """Measure norms and overlaps (w_i . w_j)^2 of the unit rows of any matrix W, shape (nu, m) (paper, section 3).
+
+    All pairs cost nu^2 m operations. With `sample_rows` the standard deviation and the largest overlap come from the
+    pairs of that many rows, drawn by `rng` (default: seed 0), with all others; the means are exact either way. Rows of
+    norm zero have no direction: they count in the norms and not in the overlaps.
+    Raises InputError for other shapes, values that are not finite, and fewer than two rows that are not zero.
+    """
+    matrix = np.asarray(W)
+    if matrix.ndim != 2 or not np.issubdtype(matrix.dtype, np.number) or np.iscomplexobj(matrix):
+        raise InputError(f"W has shape {matrix.shape} and type {matrix.dtype}; needed is a real matrix, shape (nu, m)")
+    matrix = matrix if np.issubdtype(matrix.dtype, np.floating) else matrix.astype(np.float64)
+    if not np.isfinite(matrix).all():
+        raise InputError("W holds a value that is not finite")
+    norms = row_norms(matrix)
+    nonzero = int(np.count_nonzero(norms))
+    if nonzero < 2:
+        raise InputError(f"overlaps need at least two rows that are not zero, got {nonzero}")
+    rows = None
+    if sample_rows is not None and sample_rows < nonzero:
+        if sample_rows < 1:
+            raise InputError(f"sample_rows = {sample_rows}: must be at least 1")
+        rows = (rng or np.random.default_rng(0)).choice(nonzero, sample_rows, replace=False)
+    overlaps = squared_overlaps(matrix, rows=rows)
+    nu, m = matrix.shape
+    return RowGeometry(
+        nu=nu,
+        m=m,
+        n_zero=nu - nonzero,
+        norms=norms,
+        mean_norm=float(norms.mean()),
+        std_norm=float(norms.std()),
+        phi_half=phi(norms, 1 / 2),
+        phi_1=phi(norms, 1),
+        mean_sq_overlap=overlaps.mean_sq,
+        std_sq_overlap=overlaps.std_sq,
+        max_overlap=overlaps.max_abs,
+        mean_cosine=overlaps.mean_cosine,
+        welch_bound=welch_bound(nonzero, m),
+        random_mean=random_sq_overlap_mean(m),
+        n_pair_rows=nonzero if rows is None else len(rows),
+    )

@@ -120,7 +120,7 @@ def test_how_a_grid_is_split_does_not_change_a_model_s_samples(tmp_path):
     [
         ("--n 10 --m 20 --gamma 1 --alpha 1", "m = 20, n = 10"),
         ("--n 10 --m 2 --gamma nan --alpha 1", "gamma = nan"),
-        ("--n 10 --m 2 --gamma 1", "alpha = None"),
+        ("--n 10 --m 2 --gamma 1 --frequency-law linear --alpha 1", "alpha = 1.0: the linear law has no data exponent"),
         ("--n 10 --m 2 --gamma 1 --alpha 1 --activation-density 9", "feature 1 would be active"),
         ("--n 10 --m 2 --gamma 1 --alpha 1 --steps 5", "warmup_steps = 2000"),
         ("--n 10 --m 2 --gamma 1 --alpha 1 --initial-bias none", "initial_bias = 'none': must be normal"),

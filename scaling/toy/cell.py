@@ -13,6 +13,7 @@ from scaling.toy.features import frequencies
 from scaling.toy.initial_bias import initial_bias_name
 
 
+DEFAULT_ALPHA = 1.0  # of the power law
 AXES = ("m", "gamma", "alpha", "activation_density", "learning_rate_factor", "initial_bias", "seed")
 
 
@@ -26,18 +27,19 @@ def check_frequencies(frequency_law: str, n: int, alpha: float | None, activatio
 class Cell:
     """One toy model to train: everything that its result depends on, except the recipe that `training` names.
 
-    initial_bias is `normal`, `zero`, a number, or `normal` with a factor, see `scaling.toy.initial_bias`.
-    Raises InputError for a value that no model can have.
+    The command line, the config and the library take their defaults from here. alpha = None means 1 for the power law;
+    the other laws have no data exponent. initial_bias is `normal`, `zero`, a number, or `normal` with a factor, see
+    `scaling.toy.initial_bias`. Raises InputError for a value that no model can have.
     """
 
-    training: str
-    frequency_law: str
-    n: int
+    training: str = "paper"
+    frequency_law: str = "power_law"
+    n: int = 1000
     m: int
     gamma: float
-    alpha: float | None
-    activation_density: float
-    seed: int
+    alpha: float | None = None
+    activation_density: float = 1.0
+    seed: int = 0
     learning_rate_factor: float = 1.0
     initial_bias: str = "normal"
 
@@ -50,6 +52,8 @@ class Cell:
             raise InputError(f"learning_rate_factor = {self.learning_rate_factor}: must be finite and above 0")
         if self.seed < 0:
             raise InputError(f"seed = {self.seed}: must be 0 or more")
+        if self.frequency_law == "power_law" and self.alpha is None:
+            object.__setattr__(self, "alpha", DEFAULT_ALPHA)
         if self.frequency_law != "power_law" and self.alpha is not None:
             raise InputError(
                 f"alpha = {self.alpha}: the {self.frequency_law} law has no data exponent; leave alpha out"

@@ -28,7 +28,7 @@ def silent_features(W: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray
     return 2 * squares + np.asarray(b, dtype=np.float64) <= 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HeldOut:
     """Squared error on fresh samples: its mean with a standard error, its mean per feature, and its parts.
 
@@ -41,6 +41,11 @@ class HeldOut:
     by_feature: NDArray[np.float64]
     parts: dict[str, tuple[float, float]]
     n_samples: int
+
+    def __repr__(self) -> str:
+        parts = (f"  {part:<14}{mean:.4g} ± {stderr:.2g}" for part, (mean, stderr) in self.parts.items())
+        head = f"held-out loss {self.loss:.4g} ± {self.loss_stderr:.2g} (standard error; {self.n_samples} samples):"
+        return "\n".join([head, *parts])
 
 
 def held_out_loss(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from scaling.command import InputError
-from scaling.toy.cell import AXES, Cell
+from scaling.toy.cell import AXES, DEFAULT_ALPHA, Cell
 from scaling.toy.features import frequencies
 from scaling.toy.recipe import Recipe
 
@@ -30,12 +30,12 @@ def axis(value: Any, largest: float = math.nan) -> list[Any]:
 MOST_CELLS = 100_000  # of one grid, before any is made
 
 GRID_DEFAULTS = {
-    "n": 1000,
-    "frequency_law": "power_law",
-    "alpha": 1,
-    "activation_density": 1,
-    "learning_rate_factor": 1,
-    "initial_bias": "normal",
+    "n": Cell.n,
+    "frequency_law": Cell.frequency_law,
+    "alpha": DEFAULT_ALPHA,
+    "activation_density": Cell.activation_density,
+    "learning_rate_factor": Cell.learning_rate_factor,
+    "initial_bias": Cell.initial_bias,
     "seeds": 1,
 }
 

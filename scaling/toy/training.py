@@ -14,6 +14,8 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +44,15 @@ class DivergedError(InputError):
     """A training whose loss or weights are no longer finite: names the model and the step."""
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Limit BLAS to one thread, so that results do not depend on the number of cores."""
+    # Numba calls SciPy's BLAS: loaded now, so that the limit reaches it.
+    importlib.import_module("scipy.linalg.cython_blas")
+    with threadpool_limits(1):
+        yield
+
+
 def windows(steps: int) -> Iterator[int]:
     """Lengths of about CURVE_POINTS equal windows that make up `steps`."""
     length = max(steps // CURVE_POINTS, 1)
@@ -56,18 +67,33 @@ def check_finite(cell: Cell, step: int, *arrays: NDArray[np.floating]) -> None:
         )
 
 
-def save(
-    cell: Cell,
-    recipe: Recipe,
-    W: NDArray[np.float32],
-    b: NDArray[np.float32],
-    losses: NDArray[np.float64],
-    path: Path,
-    *,
-    device: str,
-    seconds: float,
-) -> None:
-    """Write a trained model; losses (steps,), summed over features, are saved as about 200 window means."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Trained:
+    """A finished training: W (n, m) and b (n,), float32, and the loss of each training step, summed over features."""
+
+    cell: Cell
+    recipe: Recipe
+    W: NDArray[np.float32]
+    b: NDArray[np.float32]
+    losses: NDArray[np.float64]
+    device: str
+    seconds: float
+
+    @property
+    def p(self) -> NDArray[np.float64]:
+        """Feature frequencies, shape (n,)."""
+        return self.cell.p
+
+    def __repr__(self) -> str:
+        return (
+            f"toy model {self.cell.name}: {self.recipe.steps} steps in {self.seconds:.1f} s, "
+            f"mean training loss of the last {self.losses[-TAIL:].size} steps {self.losses[-TAIL:].mean():.4g}"
+        )
+
+
+def save(trained: Trained, path: Path) -> None:
+    """Write a trained model; its losses are saved as about 200 window means."""
+    cell, recipe, losses = trained.cell, trained.recipe, trained.losses
     lengths = np.array(list(windows(recipe.steps)))
     ends = np.cumsum(lengths)
     tail = losses[-TAIL:]
@@ -76,16 +102,17 @@ def save(
         "batch_size": recipe.batch_size,
         "loss_train_tail": float(tail.mean()),
         "loss_train_tail_std": float(tail.std()),
-        "device": device,
-        "seconds": seconds,
+        "device": trained.device,
+        "seconds": trained.seconds,
     }
     curve = np.add.reduceat(losses, ends - lengths) / lengths
-    write_model(TrainedModel(cell, W, b, cell.p, ends, curve, training, dataclasses.asdict(recipe)), path)
+    settings = dataclasses.asdict(recipe)
+    write_model(TrainedModel(cell, trained.W, trained.b, cell.p, ends, curve, training, settings), path)
     log.info("%s: training loss %.5g, written to %s", cell.name, tail.mean(), path)
 
 
-def train_one(cell: Cell, recipe: Recipe, path: Path) -> None:
-    """Train one model on one CPU thread and save it. Raises DivergedError."""
+def train_model(cell: Cell, recipe: Recipe) -> Trained:
+    """Train one model on one CPU thread. Raises DivergedError."""
     start = time.perf_counter()
     initial, samples, _ = cell.random_streams()
     W, b = initial_state(cell.n, cell.m, initial, cell.initial_bias)
@@ -100,8 +127,20 @@ def train_one(cell: Cell, recipe: Recipe, path: Path) -> None:
             if len(losses) % (CURVE_POINTS // 10) == 0:
                 log.info("%s: step %d of %d, loss %.5g", cell.name, engine.step, recipe.steps, losses[-1].mean())
     seconds = time.perf_counter() - start
-    trained = engine.W, engine.b, np.concatenate(losses)
-    save(cell, recipe, *trained, path, device="numba, 1 thread", seconds=seconds)
+    return Trained(
+        cell=cell,
+        recipe=recipe,
+        W=engine.W,
+        b=engine.b,
+        losses=np.concatenate(losses),
+        device="numba, 1 thread",
+        seconds=seconds,
+    )
+
+
+def train_one(cell: Cell, recipe: Recipe, path: Path) -> None:
+    """Train one model on one CPU thread and save it. Raises DivergedError."""
+    save(train_model(cell, recipe), path)
 
 
 def train_stack(cells: list[Cell], recipe: Recipe, folder: Path, cuda_graph: bool = True) -> None:
@@ -148,7 +187,8 @@ def train_stack(cells: list[Cell], recipe: Recipe, folder: Path, cuda_graph: boo
             diverged.append(str(error))
             continue
         path = folder / f"{cell.name}.safetensors"
-        save(cell, recipe, W, b, losses[:, k], path, device=label, seconds=seconds)
+        trained = Trained(cell=cell, recipe=recipe, W=W, b=b, losses=losses[:, k], device=label, seconds=seconds)
+        save(trained, path)
     if diverged:
         raise DivergedError("; ".join(diverged))
 
@@ -195,18 +235,34 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--engine", choices=("numba", "torch"), default="numba", help="numba: CPU; torch: stacks on CUDA"
     )
-    parser.add_argument("--training", default="paper", help="name of the recipe, the first part of each model's path")
-    parser.add_argument("--frequency-law", choices=FREQUENCY_LAWS, default="power_law", help="law of p_i")
-    parser.add_argument("--n", type=int, required=True, help="number of features")
+    parser.add_argument(
+        "--training", default=Cell.training, help="name of the recipe, the first part of each model's path"
+    )
+    parser.add_argument("--frequency-law", choices=FREQUENCY_LAWS, default=Cell.frequency_law, help="law of p_i")
+    parser.add_argument("--n", type=int, default=Cell.n, help=f"number of features (default {Cell.n})")
     parser.add_argument("--m", type=int, nargs="+", required=True, help="model dimensions")
     parser.add_argument(
         "--gamma", type=float, nargs="+", required=True, help="weight decays; negative pulls norms to 1"
     )
-    parser.add_argument("--alpha", type=float, nargs="+", default=[None], help="data exponents of the power law")
-    parser.add_argument("--activation-density", type=float, nargs="+", default=[1.0], help="E = sum of p_i")
-    parser.add_argument("--learning-rate-factor", type=float, nargs="+", default=[1.0], help="times the recipe's rates")
-    parser.add_argument("--initial-bias", nargs="+", default=["normal"], help=f"b at the start: {ALLOWED}")
-    parser.add_argument("--seed", type=int, nargs="+", default=[0], help="seeds")
+    parser.add_argument(
+        "--alpha", type=float, nargs="+", default=[Cell.alpha], help="data exponents of the power law (default 1)"
+    )
+    parser.add_argument(
+        "--activation-density",
+        type=float,
+        nargs="+",
+        default=[Cell.activation_density],
+        help="E = sum of p_i (default 1)",
+    )
+    parser.add_argument(
+        "--learning-rate-factor",
+        type=float,
+        nargs="+",
+        default=[Cell.learning_rate_factor],
+        help="times the recipe's rates",
+    )
+    parser.add_argument("--initial-bias", nargs="+", default=[Cell.initial_bias], help=f"b at the start: {ALLOWED}")
+    parser.add_argument("--seed", type=int, nargs="+", default=[Cell.seed], help="seeds")
     parser.add_argument(
         "--stack-memory",
         type=float,
@@ -242,15 +298,13 @@ def main() -> None:
     recipe = Recipe(**{field.name: getattr(arguments, field.name) for field in dataclasses.fields(Recipe)})
     cells = asked_cells(arguments)
     make_folders(cells, arguments.folder)
-    # Numba calls SciPy's BLAS: loaded now, so that the limit reaches it.
-    importlib.import_module("scipy.linalg.cython_blas")
-    with threadpool_limits(1 if arguments.engine == "numba" else None):
-        if arguments.engine == "numba":
+    if arguments.engine == "numba":
+        with one_thread():
             for cell in cells:
                 train_one(cell, recipe, arguments.folder / f"{cell.name}.safetensors")
-        else:
-            for stack in stacks_that_fit(cells, recipe.batch_size, stack_memory(arguments.stack_memory)):
-                train_stack(stack, recipe, arguments.folder, arguments.cuda_graph)
+    else:
+        for stack in stacks_that_fit(cells, recipe.batch_size, stack_memory(arguments.stack_memory)):
+            train_stack(stack, recipe, arguments.folder, arguments.cuda_graph)
 
 
 if __name__ == "__main__":
