@@ -136,6 +136,21 @@ def cells(section: Mapping[str, Any]) -> dict[str, Cell]:
     return found
 
 
+def flows(section: Mapping[str, Any]) -> list[tuple[Cell, float, float]]:
+    """Runs of gradient flow that the config asks for: the model, the time, and the step size.
+
+    Raises InputError for an unknown matrix.
+    """
+    known = matrices(section)
+    found = []
+    for grid in section.get("flow", []):
+        for matrix, m, step_size in itertools.product(*(as_list(grid[name]) for name in ("matrix", "m", "step_size"))):
+            if matrix not in known:
+                raise InputError(f"config: bigram: flow: matrix {matrix!r} is not one of {', '.join(known)}")
+            found.append((Cell(matrix=matrix, m=m, gamma=0.0), float(grid["time"]), float(step_size)))
+    return found
+
+
 def operations(cell: Cell, size: int) -> float:
     """Floating-point operations of a training: three products of n x n by m per iteration, and the exponentials."""
     return float(cell.iterations) * size**2 * (6 * cell.m + 60)
