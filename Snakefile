@@ -1,5 +1,5 @@
 # Superposition scaling, reproduced. `snakemake --cores all` runs the study that config.yaml describes;
-# toy, llm, fits and figures name its parts, and -n shows the plan.
+# toy, llm, bigram, fits and figures name its parts, and -n shows the plan.
 #
 # results/toy/models/{training}/{frequency_law}_n{n}[_alpha{alpha}]_E{E}/gamma{gamma}[_lr{factor}]/m{m}_seed{seed}.safetensors
 # results/tables/{table}.csv           what people read; columns in the README's data dictionary
@@ -36,6 +36,7 @@ include: "workflow/rules/fits.smk"
 include: "workflow/rules/family.smk"
 include: "workflow/rules/llm.smk"
 include: "workflow/rules/losses.smk"
+include: "workflow/rules/bigram.smk"
 include: "workflow/rules/figures.smk"
 
 
@@ -44,6 +45,7 @@ rule all:
     input:
         rules.toy.input,
         rules.llm.input,
+        rules.bigram.input,
         rules.fits.input,
         rules.figures.input,
         rules.draw_overview.output,

@@ -83,6 +83,19 @@ def squared_overlaps(W: FloatArray, block: int = 1024, rows: NDArray[np.integer]
     )
 
 
+def fractional_capacity(W: FloatArray) -> NDArray[np.float64]:
+    """Fractional capacity of each row, C_i = ||W_i||^4 / sum_j (W_i . W_j)^2; shape (nu,), float64, in 0 .. 1.
+
+    The share of a dimension that row i has to itself: 1 if it is orthogonal to all others, 0 for a row of norm zero.
+    sum_i C_i <= rank(W) <= m. Takes nu m^2 operations, since the denominator is W_i^T (W^T W) W_i.
+    Source: Scherlis et al. 2022, "Polysemanticity and capacity in neural networks", section 2.
+    """
+    rows = W.astype(np.float64)
+    square = np.einsum("ij,ij->i", rows, rows)
+    crossed = np.einsum("ij,ij->i", rows @ (rows.T @ rows), rows)
+    return np.divide(square**2, crossed, out=np.zeros(len(W)), where=crossed > 0)
+
+
 def welch_bound(nu: int, m: int) -> float:
     """kappa^2 = (nu - m) / (m (nu - 1)): least possible max, and mean, squared overlap of nu unit rows (0 if nu <= m).
 

@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from scaling.geometry import (
     etf_like_rows,
+    fractional_capacity,
     mean_sq_overlap_from_gram,
     phi,
     random_sq_overlap_mean,
@@ -153,3 +154,23 @@ def test_bounds_at_their_limits() -> None:
     assert [welch_bound(nu, 5) for nu in (1, 4, 5)] == [0, 0, 0]
     assert welch_bound(10**12, 5) == pytest.approx(1 / 5)
     assert etf_like_rows(10) == 50
+
+
+def test_capacity_of_known_frames() -> None:
+    assert fractional_capacity(3 * np.eye(4)) == pytest.approx(np.ones(4))
+    for frame, m in ((simplex(5), 5), (mercedes_benz(), 2), (icosahedron(), 3)):  # tight: m is shared equally
+        assert fractional_capacity(2 * frame) == pytest.approx(np.full(len(frame), m / len(frame)))
+    one_direction = np.array([[1.0, 0], [2, 0], [0, 0]], dtype=np.float32)
+    assert fractional_capacity(one_direction) == pytest.approx([1 / 5, 4 / 5, 0])
+
+
+@given(W=arrays(np.float64, st.tuples(st.integers(1, 12), st.integers(1, 5)), elements=st.floats(-3, 3, width=16)))
+@settings(derandomize=True, max_examples=100)
+def test_capacity_by_brute_force_and_at_most_the_leverage(W: np.ndarray) -> None:
+    capacity = fractional_capacity(W)
+    for i, row in enumerate(W):
+        crossed = sum((row @ other) ** 2 for other in W)
+        assert capacity[i] == pytest.approx((row @ row) ** 2 / crossed if crossed > 0 else 0, rel=1e-9)
+    leverage = np.einsum("ij,ji->i", W, np.linalg.pinv(W, rcond=1e-12))
+    assert np.all(capacity <= leverage + 1e-6)
+    assert capacity.sum() <= np.linalg.matrix_rank(W, tol=1e-9) + 1e-6

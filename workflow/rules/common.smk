@@ -24,6 +24,11 @@ os.environ.update(
     PYTHONPATH=os.pathsep.join(filter(None, [str(workflow.basedir), os.environ.get("PYTHONPATH")])),
 )
 
+from scaling.bigram.study import cells as bigram_cells
+from scaling.bigram.study import jobs as bigram_jobs
+from scaling.bigram.study import matrices as bigram_matrices
+from scaling.bigram.study import memory as bigram_memory
+from scaling.bigram.study import training_arguments as bigram_arguments
 from scaling.command import InputError
 from scaling.config import check, with_defaults
 from scaling.sources import fingerprint
@@ -48,6 +53,7 @@ def checked_config(config):
             check(config[name], schema, f"config: {name}")
             config[name] = with_defaults(config[name], schema)
         distinct_cells(config["toy"])
+        bigram_cells(config["bigram"])
         family = config["llm"]["family"]
         try:
             family_members(family["models"], recipe_of(family))
