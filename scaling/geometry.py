@@ -3,10 +3,12 @@
 Shared by the toy model's W and the heads of language models. Symbols are the paper's: nu rows of dimension m.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import hyp0f1
 
 from scaling.command import InputError
 
@@ -198,3 +200,47 @@ def measure(W: ArrayLike, sample_rows: int | None = None, rng: np.random.Generat
         random_mean=random_sq_overlap_mean(m),
         n_pair_rows=nonzero if rows is None else len(rows),
     )
+
+
+def moment_floor(m: int, k: int) -> float:
+    """Least mean of (w_i . w_j)^k over all nu^2 ordered pairs of unit rows, i = j included, for even k.
+
+    1 3 ... (k - 1) / (m (m + 2) ... (m + k - 2)), the k-th moment of independent uniform unit rows. Raises ValueError
+    for an odd or negative k. Source: Welch 1974; Tan, arXiv 1612.06343.
+    """
+    if k < 0 or k % 2:
+        raise ValueError(f"only even moments have a positive lower bound, got k = {k}")
+    return math.prod((2 * j + 1) / (m + 2 * j) for j in range(k // 2))
+
+
+def pair_moment_floor(nu: int, m: int, k: int) -> float:
+    """Least mean of (w_i . w_j)^k over pairs i != j of nu unit rows, for even k: (nu moment_floor - 1) / (nu - 1).
+
+    Never below 0. For k = 2 it is the Welch bound.
+    """
+    return max(nu * moment_floor(m, k) - 1, 0.0) / (nu - 1) if nu > 1 else 0.0
+
+
+def sq_overlap_variance_floor(nu: int, m: int, mean_sq: float | None = None) -> float:
+    """Least variance of (w_i . w_j)^2 over pairs of nu unit rows whose mean squared overlap q is `mean_sq`.
+
+    With M_k the mean of (w_i . w_j)^k over all nu^2 pairs, positive definiteness of the fourth Gegenbauer polynomial
+    gives M_4 >= 6 M_2 / (m + 4) - 3 / ((m + 2) (m + 4)); the variance is (nu M_4 - 1) / (nu - 1) - q^2, never below 0.
+    Without `mean_sq`, q is the Welch bound kappa^2 and the floor is [3 nu / (m (m + 2)) - 1] / (nu - 1) - kappa^4,
+    positive for nu > m (m + 1) / 2; it then holds for every q <= 6 / (m + 4) - kappa^2, not only for tight frames.
+    """
+    if nu < 2:
+        return 0.0
+    q = welch_bound(nu, m) if mean_sq is None else mean_sq
+    second = (1 + (nu - 1) * q) / nu
+    fourth = 6 * second / (m + 4) - 3 / ((m + 2) * (m + 4))
+    return max((nu * fourth - 1) / (nu - 1) - q**2, 0.0)
+
+
+def isotropic_pair_energy(m: float, beta: float) -> float:
+    """Mean of e^(beta w . w') over independent uniform unit rows: 0F1(; m/2; beta^2 / 4).
+
+    For beta >= 0 it is also the least mean over all nu^2 ordered pairs of any nu unit rows, i = j included, since
+    e^(beta t) has no negative Gegenbauer coefficient. Source: Welch 1974; Schoenberg 1942; Tan, arXiv 1612.06343.
+    """
+    return float(hyp0f1(m / 2, beta**2 / 4))
