@@ -65,12 +65,12 @@ def refusal(value: Any) -> str | None:
     """Why no config holds this value, if so."""
     if isinstance(value, str):
         if not value.isprintable() or "{" in value or "}" in value:
-            return "is no printable text of one line without braces"
+            return "must be printable text on one line, without braces"
     elif isinstance(value, int | float):
         if not (math.isfinite(value) if isinstance(value, float) else abs(value) < 2**63):
             return "is not a finite number of 64 bits"
     elif value is not None:
-        return "is none of text, number, list, and mapping"
+        return "must be text, a number, a list or a mapping"
     return None
 
 

@@ -21,7 +21,7 @@ from scaling import command, tables
 from scaling.command import InputError, whole_file
 
 
-LINE, LINES = 40, 160  # characters of a text that gets room for a line, and for several
+LINE, LINES = 40, 160  # characters from which a text gets the width of a line, and of several lines
 PAGE = Template("""<!doctype html>
 <html lang="en">
 <head>
@@ -91,8 +91,8 @@ def cell(value: Any) -> str:
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return f'<td class="number">{value}</td>'
     text = html.escape(str(value))
-    room = ' class="lines"' if len(text) > LINES else ' class="line"' if len(text) > LINE else ""
-    return f"<td{room}>{text}</td>"
+    width = ' class="lines"' if len(text) > LINES else ' class="line"' if len(text) > LINE else ""
+    return f"<td{width}>{text}</td>"
 
 
 def page(name: str, path: Path) -> str:

@@ -30,25 +30,25 @@ def test_imports_are_followed_near_and_far() -> None:
     assert "command" not in sources.sources(["claims", "llm/training"])
 
 
-def test_the_wings_never_meet() -> None:
+def test_toy_and_llm_do_not_import_each_other() -> None:
     for first, second in (("toy", "llm"), ("llm", "toy")):
         for path in (ROOT / "scaling" / first).glob("*.py"):
             reached = sources.sources([f"{first}/{path.stem}"])
             assert not [module for module in reached if module.startswith(f"{second}/")], path
 
 
-def test_the_ground_floor_imports_no_other_room() -> None:
+def test_shared_modules_import_no_study() -> None:
     for module in ("geometry", "theory", "tables", "decay", "arrays", "command"):
         assert not [name for name in sources.imported(module) if "/" in name]
 
 
 def test_pictures_and_claims_never_read_a_model() -> None:
-    rooms = {module.split("/")[0] for room in ("figures", "claims", "fits") for module in reached_from(room)}
-    assert rooms <= {"figures", "claims", "fits", "geometry", "theory", "tables"}
+    packages = {module.split("/")[0] for name in ("figures", "claims", "fits") for module in reached_from(name)}
+    assert packages <= {"figures", "claims", "fits", "geometry", "theory", "tables"}
 
 
-def reached_from(room: str) -> list[str]:
-    return sources.sources(f"{room}/{path.stem}" for path in (ROOT / "scaling" / room).glob("*.py"))
+def reached_from(package: str) -> list[str]:
+    return sources.sources(f"{package}/{path.stem}" for path in (ROOT / "scaling" / package).glob("*.py"))
 
 
 def test_training_does_not_follow_what_only_measures() -> None:
