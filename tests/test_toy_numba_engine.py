@@ -23,6 +23,9 @@ from scaling.toy.model import PlainTraining, ToyModel
 from scaling.toy.recipe import Recipe, initial_state
 
 
+PATHS = ("sparse", "dense", "screened")
+
+
 def engine(W: np.ndarray, b: np.ndarray, batch_size: int) -> NumbaEngine:
     """An engine with room for any batch, on which steps are given."""
     p = np.ones(len(b))
@@ -35,18 +38,25 @@ def test_gradients_are_those_of_autograd(n: int, m: int, sign: str, kind: str, l
     batch_size = 256 if n < 1000 else 2048
     (W, b), x = model_state(n, m, sign, rng), samples(kind, law, n, batch_size, rng)
     model, expected = engine(W, b, batch_size), autograd(W, b, x)
-    for dense_backward in (False, True):
-        assert max(errors(model.gradients(batch_of(x), dense_backward), expected)) < TOLERANCE
+    for path in PATHS:
+        assert max(errors(model.gradients(batch_of(x), path), expected)) < TOLERANCE
 
 
 @settings(max_examples=60)
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 9), st.floats(0, 1), st.booleans(), st.integers(0, 2**32))
-def test_gradients_of_any_small_model(n: int, m: int, batch_size: int, p: float, backward: bool, seed: int) -> None:
+@given(
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.integers(1, 9),
+    st.floats(0, 1),
+    st.sampled_from(PATHS),
+    st.integers(0, 2**32),
+)
+def test_gradients_of_any_small_model(n: int, m: int, batch_size: int, p: float, path: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     W, b = initial_state(n, min(m, n), rng)
     x = (rng.uniform(0, 2, (batch_size, n)) * (rng.random((batch_size, n)) < p)).astype(np.float32)
     expected = autograd(W, b, x)
-    found = engine(W, b, batch_size).gradients(batch_of(x), backward)
+    found = engine(W, b, batch_size).gradients(batch_of(x), path)
     assert max(errors(found, expected)) < max(TOLERANCE, 4 * unavoidable(W, b, x))
 
 

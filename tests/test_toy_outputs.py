@@ -32,7 +32,7 @@ def test_a_model_in_the_weak_regime(n: int, m: int, kept: int, E: float, backwar
     W, b = weak(n, min(m, n), min(kept, n), rng)
     batch = draw_batch(rng, frequencies("linear", n, None, min(E, n / 3)), 50)
     model, x = engine(W, b, 50), dense(batch, n)
-    found = model.gradients(batch, backward)
+    found = model.gradients(batch, "dense" if backward else "sparse")
     expected = autograd(W, b, x)
     assert max(errors(found, expected)) < max(TOLERANCE, 4 * unavoidable(W, b, x))
 

@@ -72,21 +72,25 @@ def room(p: NDArray[np.float64], batch_size: int) -> int:
     return int(min(batch_size * len(p), mean + 10 * math.sqrt(mean) + 64))
 
 
+def hazards(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """-log(1 - p_i), shape (n,); p_i = 1 counts as the number below 1, which no float64 draw can tell from 1."""
+    return -np.log1p(-np.minimum(p, np.nextafter(1, 0)))
+
+
 @numba.njit(cache=True)
-def draw(rng, p, batch_size, sample, feature, value):
+def draw(rng, hazard, batch_size, sample, feature, value):
     """Fill the arrays with one batch and return its number of active entries (at most their length).
 
-    Along each feature the gaps between active samples are geometric, floor(Exp(1) / -log(1 - p)): exact Bernoulli
-    draws in E random numbers a sample, whatever n.
+    The gaps between the active samples of feature i are geometric, floor(Exp(1) / hazard_i): exact Bernoulli draws
+    from about E random numbers per sample, whatever n.
     """
     k = 0
-    for i in range(p.shape[0]):
-        if p[i] == 0.0:
+    for i in range(hazard.shape[0]):
+        if hazard[i] == 0.0:
             continue
-        hazard = -math.log1p(-p[i]) if p[i] < 1.0 else math.inf
         s = -1
         while True:
-            gap = rng.standard_exponential() / hazard
+            gap = rng.standard_exponential() / hazard[i]
             if gap >= batch_size - 1 - s:
                 break
             s += 1 + int(gap)
@@ -104,7 +108,7 @@ def draw_batch(rng: np.random.Generator, p: NDArray[np.float64], batch_size: int
     length = room(p, batch_size)
     sample, feature = np.empty(length, np.int32), np.empty(length, np.int32)
     value = np.empty(length, np.float32)
-    k = draw(rng, p, batch_size, sample, feature, value)
+    k = draw(rng, hazards(p), batch_size, sample, feature, value)
     return Batch(sample[:k], feature[:k], value[:k], batch_size)
 
 

@@ -35,7 +35,7 @@ from scaling.toy.engines.rows import (
     rectify,
     rectify_four,
 )
-from scaling.toy.engines.workspace import COLUMNS, sort_batch
+from scaling.toy.engines.workspace import COLUMNS
 
 
 LANES = 8  # rows of W are padded by zero columns to a whole number of float32 vectors
@@ -122,14 +122,13 @@ def dense_group(z, db, R, b, first, G, place, rows, values, start, stop):
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
-def loss_and_gradients(W, b, k, work, dense_backward):
-    """Summed squared error of the k entries in `work` and, in work.dW and work.db, half its gradients.
+def gram_step(W, b, work, u, empty, groups, dense_backward):
+    """Summed squared error of the batch in `work` less sum x^2, and half its gradients in work.dW and work.db.
 
-    Returns the error and the share of the outputs looked at that fired. Both ways of the backward pass give the same
-    gradients.
+    Returns the error, the numbers of live outputs and of those on in all samples, and how many (sample, output) pairs
+    were looked at and fired. Both ways of the backward pass give the same gradients.
     """
     zero, one = np.float32(0), np.float32(1)
-    u, empty, groups = sort_batch(work, k, W)
     active, place, h, dh, fired, flags = work.active, work.place_live_U, work.h, work.dh, work.fired, work.flags
     z, words = work.z, work.words
     alone_start, alone_value = work.alone_start, work.alone_value
@@ -140,10 +139,9 @@ def loss_and_gradients(W, b, k, work, dense_backward):
     dW_U[:] = zero
     h[:groups] = zero
     loss = 0.0
-    for t in range(k):
-        loss += work.value[t] * work.value[t]
     filled = 0
     for r in range(u):
+        W_U[r] = W[active[r]]
         filled += (alone_start[r] - alone_start[r + 1]) % 4
         work.reach[r] = zero
         for t in range(alone_start[r], alone_start[r + 1]):
@@ -233,4 +231,4 @@ def loss_and_gradients(W, b, k, work, dense_backward):
     for j in range(live):
         add(work.dW, work.live[j], dW_L, j, one)
         work.db[work.live[j]] = db_L[j]
-    return loss, hits / max(looks, 1)
+    return loss, live, on, looks, hits

@@ -7,12 +7,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling.toy import features
-from scaling.toy.engines.gram_step import LANES, loss_and_gradients
-from scaling.toy.engines.workspace import workspace
+from scaling.toy.engines.choice import (
+    DENSE_SHARE,
+    SCREENED,
+    SHARE,
+    after_gram_step,
+    after_screened_step,
+    first_choice,
+    gram_cost,
+    screened_cost,
+)
+from scaling.toy.engines.gram_step import LANES, gram_step
+from scaling.toy.engines.screened_step import screened_step
+from scaling.toy.engines.screening import AGE, screen
+from scaling.toy.engines.workspace import sort_batch, workspace
 from scaling.toy.recipe import Recipe
-
-
-DENSE_SHARE = 0.07  # above this share of fired outputs two matrix products are cheaper than a pass over them
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
@@ -69,25 +78,66 @@ def update(W, b, moments, work, step, rate_W, rate_b, gamma, loss_scale, beta1, 
 
 
 @numba.njit(cache=True)
-def advance(
-    rng, p, W, b, moments, work, step, rates_W, rates_b, gamma, loss_scale, beta1, beta2, epsilon, share, losses
-):
-    """Train for len(losses) steps from `step` on fresh samples; fill losses (mean over the batch, sum over features).
+def loss_and_gradients(W, b, k, work, sc, state):
+    """Summed squared error of the k entries in `work` and, in work.dW and work.db, half its gradients.
 
-    `share` is the share of fired outputs of the step before, which chooses the backward pass; returns the last one.
+    `state` chooses the step and is moved on, see `choice`.
     """
+    n, m = W.shape
+    u, empty, groups = sort_batch(work, k)
+    error, samples = 0.0, groups
+    for t in range(k):
+        error += work.value[t] * work.value[t]
+    for r in range(u):
+        samples += work.alone_start[r] != work.alone_start[r + 1]
+    if state[SCREENED] != 0:
+        change, false, fired, renewed = screened_step(W, b, work, sc, u, empty, groups)
+        cost = screened_cost(n, m, samples, k, false, fired, renewed)
+        after_screened_step(state, cost, sc.number[AGE] < 0)
+        return error + change
+    dense = state[SHARE] > DENSE_SHARE
+    change, live, on, looks, hits = gram_step(W, b, work, u, empty, groups, dense)
+    state[SHARE] = hits / max(looks, 1)
+    least = screened_cost(n, m, samples, k, 0, hits + on * samples, 0)
+    if after_gram_step(state, gram_cost(m, u, samples, k, live, hits, dense), least):
+        sc.number[AGE] = -1
+    return error + change
+
+
+@numba.njit(cache=True)
+def advance(
+    rng,
+    hazard,
+    W,
+    b,
+    moments,
+    work,
+    sc,
+    state,
+    step,
+    rates_W,
+    rates_b,
+    gamma,
+    loss_scale,
+    beta1,
+    beta2,
+    epsilon,
+    losses,
+):
+    """Train for len(losses) steps from `step`; fill losses (means over the batch, summed over features)."""
     batch_size = work.active_count.shape[0]
     for t in range(losses.shape[0]):
-        k = features.draw(rng, p, batch_size, work.sample, work.feature, work.value)
-        error, share = loss_and_gradients(W, b, k, work, share > DENSE_SHARE)
-        losses[t] = error / batch_size
+        k = features.draw(rng, hazard, batch_size, work.sample, work.feature, work.value)
+        losses[t] = loss_and_gradients(W, b, k, work, sc, state) / batch_size
         now = step + t
         update(W, b, moments, work, now, rates_W[now], rates_b[now], gamma, loss_scale, beta1, beta2, epsilon)
-    return share
 
 
 class NumbaEngine:
-    """One model in training on one CPU thread; W (n, m) and b (n,) are float32 and change in place."""
+    """One model in training on one CPU thread; W (n, m) and b (n,) are float32 and change in place.
+
+    Without `screening` every step is a Gram step, the reference that tests compare the screened step with.
+    """
 
     def __init__(
         self,
@@ -98,6 +148,7 @@ class NumbaEngine:
         recipe: Recipe,
         rng: np.random.Generator,
         learning_rate_factor: float = 1.0,
+        screening: bool = True,
     ) -> None:
         n, m = W.shape
         columns = -(-m // LANES) * LANES
@@ -110,8 +161,9 @@ class NumbaEngine:
         )
         self.moments = Moments(*(np.zeros(size, np.float32) for size in (n * columns, n * columns, n, n)))
         self.work = workspace(n, columns, recipe.batch_size, features.room(p, recipe.batch_size))
+        self.hazard = features.hazards(p)
+        self.screen, self.choice = screen(n, columns), first_choice(screening)
         self.step = 0
-        self.share = 1.0  # of fired outputs in the last step
 
     def advance(self, steps: int) -> NDArray[np.float64]:
         """Train `steps` steps on fresh samples; returns the training loss of each, summed over features.
@@ -122,9 +174,10 @@ class NumbaEngine:
             raise ValueError(f"{self.step + steps} steps asked of a recipe of {self.recipe.steps}")
         losses = np.zeros(steps)
         recipe = self.recipe
-        self.share = advance(
-            self.rng, self.p, self.padded_W, self.b, self.moments, self.work, self.step, self.rates_W, self.rates_b,
-            self.gamma, recipe.loss_scale, recipe.beta1, recipe.beta2, recipe.epsilon, self.share, losses,
+        advance(
+            self.rng, self.hazard, self.padded_W, self.b, self.moments, self.work, self.screen, self.choice, self.step,
+            self.rates_W, self.rates_b, self.gamma, recipe.loss_scale, recipe.beta1, recipe.beta2, recipe.epsilon,
+            losses,
         )  # fmt: skip
         self.step += steps
         return losses
@@ -134,17 +187,21 @@ class NumbaEngine:
         return self.W.copy(), self.b.copy()
 
     def gradients(
-        self, batch: features.Batch, dense_backward: bool = False
+        self, batch: features.Batch, path: str | None = None
     ) -> tuple[float, NDArray[np.float32], NDArray[np.float32]]:
         """Mean loss over batch and features, and its gradients by W and b, on a given batch.
 
+        `path` names the step to take: "sparse" or "dense" (Gram step with this backward pass) or "screened". Without it
+        the cheapest one is chosen, as in training. All give the same gradients up to rounding.
         Raises ValueError for a batch of another size than the recipe's, or with more entries than there is room for.
         """
         if batch.batch_size != self.recipe.batch_size or len(batch.value) > len(self.work.value):
             raise ValueError(f"a batch of {batch.batch_size} samples and {len(batch.value)} entries does not fit")
+        if path is not None:
+            self.choice[SCREENED], self.choice[SHARE] = path == "screened", path == "dense"
         k = len(batch.value)
         self.work.sample[:k], self.work.feature[:k], self.work.value[:k] = batch.sample, batch.feature, batch.value
-        error, self.share = loss_and_gradients(self.padded_W, self.b, k, self.work, dense_backward)
+        error = loss_and_gradients(self.padded_W, self.b, k, self.work, self.screen, self.choice)
         scale = 1 / (batch.batch_size * len(self.b))
         return (
             error * scale,
@@ -154,7 +211,7 @@ class NumbaEngine:
 
     def train_on(self, batch: features.Batch) -> float:
         """One training step on a given batch; returns its loss, summed over features."""
-        loss, _, _ = self.gradients(batch, self.share > DENSE_SHARE)
+        loss, _, _ = self.gradients(batch)
         recipe = self.recipe
         update(
             self.padded_W, self.b, self.moments, self.work, self.step, self.rates_W[self.step], self.rates_b[self.step],

@@ -2,6 +2,7 @@
 
 import numba
 import numpy as np
+from numba.cpython.unsafe.numbers import trailing_zeros
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
@@ -119,3 +120,30 @@ def collect(flags, words, width, fired):
     for q in range(found - some):
         fired[q] = fired[some + q]
     return found - some
+
+
+@numba.njit(cache=True)
+def first_set(word):
+    """Place of the lowest bit of a word that is set."""
+    return np.uint64(trailing_zeros(word))  # type: ignore[call-arg]
+
+
+@numba.njit(cache=True)
+def collect_set(words, found_at, n):
+    """Write the indices below n of the set flags, eight of which are one word, and return how many."""
+    one, none, byte = np.uint64(1), np.uint64(0), np.uint64(3)
+    some, end = 0, 8 * words.shape[0]
+    for w in range(words.shape[0]):
+        found_at[end + some] = w
+        some += words[w] != none
+    found = 0
+    for t in range(some):
+        w = found_at[end + t]
+        word = words[w]
+        while word != none:
+            found_at[found] = 8 * w + np.int64(first_set(word) >> byte)
+            found += 1
+            word &= word - one
+    while found > 0 and found_at[found - 1] >= n:
+        found -= 1
+    return found

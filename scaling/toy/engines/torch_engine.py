@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from scaling.toy.features import hazards
 from scaling.toy.recipe import Recipe
 
 
@@ -46,11 +47,6 @@ class Entries(NamedTuple):
     feature: Tensor  # (K, N) int64
     value: Tensor  # (K, N) float32
     weight: Tensor  # (K, R) float32, last column of h: 1 for a sample, sqrt(e) for e samples without features, else 0
-
-
-def hazards(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """-log(1 - p_i), shape (n,); a p_i of 1 counts as the number below 1, which no float64 draw tells from 1."""
-    return -np.log1p(-np.minimum(p, np.nextafter(1, 0)))
 
 
 def room(p: NDArray[np.float64], batch_size: int) -> tuple[int, int]:

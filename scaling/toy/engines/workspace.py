@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-COLUMNS = 256  # outputs a block: |U| x 256 float32 fit into a core's own cache
+COLUMNS = 256  # outputs per block: |U| x 256 float32 fit into a core's own cache
+LARGE = 31  # active features from which on samples are not told apart by their number
 
 
 class Workspace(NamedTuple):
@@ -19,13 +20,13 @@ class Workspace(NamedTuple):
     active_count: NDArray[np.int32]  # (batch_size,) active features of each sample
     active: NDArray[np.int32]  # (n,) U, the features active in the batch
     alone_start: NDArray[np.int32]  # (n + 1,) where the samples with that feature alone begin in alone_value
-    alone_row: NDArray[np.int32]  # (room,) row in U of that feature
     alone_value: NDArray[np.float32]  # (room,)
     reach: NDArray[np.float32]  # (n,) the largest of these values
     group_start: NDArray[np.int32]  # (batch_size + 1,) samples with several active features: where each begins
     group_row: NDArray[np.int32]  # (room,) row in U of the active feature
     group_value: NDArray[np.float32]  # (room,)
     place: NDArray[np.int32]  # (batch_size,) where the next active feature of such a sample goes
+    size: NDArray[np.int32]  # (2, LARGE + 1) samples with so many active features, and their entries
     G: NDArray[np.float32]  # (n, COLUMNS)
     R: NDArray[np.float32]  # (n, COLUMNS)
     W_U: NDArray[np.float32]  # (n, m)
@@ -70,13 +71,13 @@ def workspace(n: int, m: int, batch_size: int, length: int) -> Workspace:
         active_count=np.zeros(batch_size, integer),
         active=np.zeros(n, integer),
         alone_start=np.zeros(n + 1, integer),
-        alone_row=np.zeros(length, integer),
         alone_value=np.zeros(length, real),
         reach=np.zeros(n, real),
         group_start=np.zeros(batch_size + 1, integer),
         group_row=np.zeros(length, integer),
         group_value=np.zeros(length, real),
         place=np.zeros(batch_size, integer),
+        size=np.zeros((2, LARGE + 1), integer),
         G=np.zeros(n * COLUMNS, real),
         R=np.zeros(n * COLUMNS, real),
         W_U=np.zeros((n, m), real),
@@ -112,24 +113,32 @@ def workspace(n: int, m: int, batch_size: int, length: int) -> Workspace:
 
 
 @numba.njit(cache=True)
-def sort_batch(work, k, W):
+def sort_batch(work, k):
     """Sort the k entries: U, the values of samples with one feature by feature, the other samples by sample.
 
-    Returns |U|, the number of samples without and of samples with several active features.
+    Samples with several features come in the order of how many they have, so that a processor foresees the lengths of
+    the loops over them. Returns |U|, the number of samples without and of samples with several active features.
     """
-    count, place = work.active_count, work.place
+    count, place, size = work.active_count, work.place, work.size
     count[:] = 0
     for t in range(k):
         count[work.sample[t]] += 1
-    empty, groups = 0, 0
-    work.group_start[0] = 0
+    size[:] = 0  # first the number of samples with c features, then where the next of them goes
     for s in range(count.shape[0]):
-        if count[s] == 0:
-            empty += 1
-        elif count[s] > 1:
-            place[s] = work.group_start[groups]
-            work.group_start[groups + 1] = place[s] + count[s]
-            groups += 1
+        size[0, min(count[s], LARGE)] += 1
+        size[1, min(count[s], LARGE)] += count[s]
+    empty, groups, entries = size[0, 0], 0, 0
+    for c in range(2, LARGE + 1):
+        groups, size[0, c] = groups + size[0, c], groups
+        entries, size[1, c] = entries + size[1, c], entries
+    for s in range(count.shape[0]):
+        c = min(count[s], LARGE)
+        if c > 1:
+            place[s] = size[1, c]
+            work.group_start[size[0, c]] = place[s]
+            size[0, c] += 1
+            size[1, c] += count[s]
+    work.group_start[groups] = entries
     u, alone = 0, 0
     for t in range(k):
         i, s = work.feature[t], work.sample[t]
@@ -138,7 +147,6 @@ def sort_batch(work, k, W):
             work.alone_start[u] = alone
             u += 1
         if count[s] == 1:
-            work.alone_row[alone] = u - 1
             work.alone_value[alone] = work.value[t]
             alone += 1
         else:
@@ -146,6 +154,4 @@ def sort_batch(work, k, W):
             work.group_value[place[s]] = work.value[t]
             place[s] += 1
     work.alone_start[u] = alone
-    for r in range(u):
-        work.W_U[r] = W[work.active[r]]
     return u, empty, groups
