@@ -23,6 +23,7 @@ from snakemake.utils import update_config
 from threadpoolctl import threadpool_limits
 
 from scaling.config import with_defaults
+from scaling.plan.config import read_schemas
 from scaling.toy.cell import Cell
 from scaling.toy.engines.numba_engine import NumbaEngine
 from scaling.toy.recipe import Recipe, initial_state
@@ -31,7 +32,7 @@ from scaling.toy.study import experiments
 
 TIMED = 0.2  # share of the steps that is timed
 WINDOWS = 10  # of the timed steps; the last one gives the rate of the rest
-SCHEMA = Path(__file__).parent.parent / "workflow" / "schemas" / "toy.schema.yaml"
+SCHEMAS = Path(__file__).parent.parent / "workflow" / "schemas"
 
 
 def read_toy(files: Iterable[str]) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def read_toy(files: Iterable[str]) -> dict[str, Any]:
     config: dict[str, Any] = {}
     for file in files:
         update_config(config, yaml.safe_load(Path(file).read_text(encoding="utf-8")))
-    return with_defaults(config["toy"], yaml.safe_load(SCHEMA.read_text(encoding="utf-8")))
+    return with_defaults(config["toy"], read_schemas(SCHEMAS)["toy"])
 
 
 def timed_seconds(cell: Cell, recipe: Recipe, limit: float) -> float:

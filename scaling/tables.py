@@ -12,8 +12,10 @@ import pandera.pandas as pa
 import yaml
 
 from scaling.command import InputError, whole_file
+from scaling.frequency_laws import FREQUENCY_LAWS
 
 
+REGISTRIES = {"frequency_laws": FREQUENCY_LAWS}  # a column whose values are the keys of a registry names it
 TYPES = {"str": "string", "int": "Int64", "float": "float64", "bool": "boolean"}
 
 
@@ -23,6 +25,10 @@ def dictionary() -> dict[str, dict[str, Any]]:
     tables: dict[str, dict[str, Any]] = {}
     for file in sorted(resources.files("scaling").joinpath("dictionary").iterdir(), key=lambda file: file.name):
         tables.update(yaml.safe_load(file.read_text(encoding="utf-8")))
+    for table in tables.values():
+        for column in table["columns"].values():
+            if isinstance(column.get("values"), str):
+                column["values"] = list(REGISTRIES[column["values"]])
     return tables
 
 

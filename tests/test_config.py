@@ -8,13 +8,14 @@ import yaml
 from scaling.command import InputError
 from scaling.config import check, with_defaults
 from scaling.llm.family import recipe_of
+from scaling.plan.config import read_schemas
 from scaling.toy.recipe import Recipe
 from scaling.toy.study import GRID_DEFAULTS
 
 
 ROOT = Path(__file__).parents[1]
-SCHEMAS = {path.name.removesuffix(".schema.yaml"): path for path in ROOT.glob("workflow/schemas/*.schema.yaml")}
-TOY_SCHEMA = yaml.safe_load(SCHEMAS["toy"].read_text())
+SCHEMAS = read_schemas(ROOT / "workflow" / "schemas")
+TOY_SCHEMA = SCHEMAS["toy"]
 
 
 def descriptions(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any, str]]:
@@ -33,12 +34,12 @@ def descriptions(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[st
 def test_configs_of_the_repository_are_valid(file):
     config = yaml.safe_load((ROOT / file).read_text())
     for name, section in config.items():
-        check(section, yaml.safe_load(SCHEMAS[name].read_text()))
+        check(section, SCHEMAS[name])
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_every_key_has_a_description(name):
-    for key, _, description in descriptions(yaml.safe_load(SCHEMAS[name].read_text())):
+    for key, _, description in descriptions(SCHEMAS[name]):
         leaf = key.split(": ")[-1]
         assert description or leaf in ("from", "to", "points"), key
 
@@ -85,5 +86,4 @@ def test_defaults_of_schema_and_package_are_the_same():
 
 
 def test_defaults_of_the_family_are_the_package_s():
-    schema = yaml.safe_load(SCHEMAS["llm"].read_text())
-    assert recipe_of(with_defaults({}, schema)["family"]) == recipe_of({})
+    assert recipe_of(with_defaults({}, SCHEMAS["llm"])["family"]) == recipe_of({})

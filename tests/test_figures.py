@@ -9,8 +9,9 @@ import synthetic_toy
 from matplotlib.figure import Figure
 
 from scaling.command import InputError
+from scaling.curves import regime
 from scaling.figures import overview, style, toy
-from scaling.figures.study import Study, regime, thinned
+from scaling.figures.study import Study, thinned
 
 
 ROOT = Path(__file__).parents[1]

@@ -7,31 +7,26 @@ import copy
 import datetime
 import json
 import math
-import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
-from snakemake.exceptions import WorkflowError
 
+from scaling.command import InputError
+from scaling.plan.config import checked, read_schemas
 from scaling.toy import training
 from scaling.toy.study import distinct_cells, stacks, training_arguments
 
 
 ROOT = Path(__file__).parents[1]
-SCHEMAS = {
-    path.name.removesuffix(".schema.yaml"): yaml.safe_load(path.read_text())
-    for path in sorted(ROOT.glob("workflow/schemas/*.schema.yaml"))
-}
+SCHEMAS = read_schemas(ROOT / "workflow" / "schemas")
 EXAMPLES = pytest.mark.parametrize("examples", [100, pytest.param(2000, marks=pytest.mark.slow)])
 FEW = pytest.mark.parametrize("examples", [3, pytest.param(40, marks=pytest.mark.slow)])
 
@@ -86,7 +81,7 @@ def valid(schema: Mapping[str, Any], root: Mapping[str, Any]) -> st.SearchStrate
     needed = {key: keys.pop(key) for key in schema.get("required", [])}
     if keys or needed:
         return st.fixed_dictionaries(needed, optional=keys)
-    names = texts(schema["propertyNames"])
+    names = texts(schema.get("propertyNames", {}))
     return st.dictionaries(names, valid(schema["additionalProperties"], root), min_size=1, max_size=3)
 
 
@@ -104,21 +99,14 @@ JUNK = st.one_of(
 @pytest.fixture(scope="module")
 def checked_config() -> Callable[[Any], dict[str, Any]]:
     """The function by which the Snakefile takes its config."""
-    file, path, environment = ROOT / "workflow" / "rules" / "common.smk", sys.path.copy(), dict(os.environ)
-    names = {"workflow": SimpleNamespace(basedir=str(ROOT), is_main_process=True)}
-    exec(compile(file.read_text(), file, "exec"), names)
-    names["yaml"] = SimpleNamespace(safe_load=cache(yaml.safe_load))  # the schemas: most of the time, else
-    sys.path[:] = path
-    os.environ.clear()
-    os.environ.update(environment)
-    return names["checked_config"]
+    return lambda config: checked(config, SCHEMAS)
 
 
 def message(checked_config: Callable[[Any], Any], config: Any) -> str:
     """The one line with which a config is refused; empty for one that is taken."""
     try:
         checked_config(config)
-    except WorkflowError as error:
+    except InputError as error:
         text = str(error)
     else:
         return ""

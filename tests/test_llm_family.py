@@ -1,6 +1,5 @@
 """The family of language models: which members, how they are built and trained, the table, the figure, the claims."""
 
-import argparse
 import json
 import math
 import sys
@@ -323,13 +322,6 @@ def test_a_family_that_is_not_there_claims_nothing() -> None:
     (gain,) = [claim for claim in family_claims.claims(one_seed) if "fall" in claim.quantity]
     assert math.isnan(gain.ours_err)
     assert "one seed, so no error" in gain.note
-
-
-@pytest.mark.parametrize("text", ["True", "true", "FALSE"])
-def test_truth_is_read_as_yaml_and_python_write_it(text: str) -> None:
-    assert training.truth(text) == (text.lower() == "true")
-    with pytest.raises(argparse.ArgumentTypeError, match="neither true nor false"):
-        training.truth("maybe")
 
 
 @pytest.mark.parametrize("rows", ["all", "none"])

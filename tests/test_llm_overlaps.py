@@ -10,7 +10,6 @@ import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from safetensors.numpy import load_file, save_file
 
 from scaling import command, geometry, tables
@@ -19,6 +18,7 @@ from scaling.figures import llm as figures
 from scaling.llm import overlaps, table, tokens
 from scaling.llm.join import joined
 from scaling.llm.overlaps import Request, measure, record
+from scaling.plan.config import read_schemas
 
 
 ROOT = Path(__file__).parents[1]
@@ -234,7 +234,7 @@ def test_config_that_contradicts_itself_is_one_message(llm: dict, message: str, 
 
 
 def test_schema_describes_every_key_and_refuses_others() -> None:
-    schema = yaml.safe_load((ROOT / "workflow/schemas/llm.schema.yaml").read_text())
+    schema = read_schemas(ROOT / "workflow" / "schemas")["llm"]
     check = partial(jsonschema.validate, schema=schema)
     check({})
     check({"models": [{"model": "gpt2", "family": "gpt2"}, {"model": "a/b", "family": "opt", "m": 3, "revision": "x"}]})

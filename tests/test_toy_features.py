@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from scaling.command import InputError
-from scaling.toy.features import FREQUENCY_LAWS, Batch, dense, draw_batch, frequencies, room
+from scaling.frequency_laws import FREQUENCY_LAWS
+from scaling.toy.features import Batch, dense, draw_batch, frequencies, room
 from scaling.toy.model import draw_dense
 
 
@@ -37,7 +38,7 @@ def test_each_law_is_its_formula(n: int, E: float) -> None:
         np.testing.assert_allclose(p, [E * w / math.fsum(weight) for w in weight], rtol=1e-12)
 
 
-@given(st.sampled_from(FREQUENCY_LAWS), st.integers(2, 300), st.floats(0, 5), st.floats(1e-6, 1))
+@given(st.sampled_from(list(FREQUENCY_LAWS)), st.integers(2, 300), st.floats(0, 5), st.floats(1e-6, 1))
 def test_frequencies_fall_and_sum_to_the_density(law: str, n: int, alpha: float, E: float) -> None:
     p = frequencies(law, n, alpha, E)
     assert p.sum() == pytest.approx(E, rel=1e-12)
@@ -84,7 +85,7 @@ def test_too_dense_names_the_feature_and_the_largest_density() -> None:
         frequencies("power_law", 5, -1.0, 4.0)
 
 
-@given(st.sampled_from(FREQUENCY_LAWS), st.integers(2, 1000), st.floats(0, 3))
+@given(st.sampled_from(list(FREQUENCY_LAWS)), st.integers(2, 1000), st.floats(0, 3))
 def test_the_largest_density_makes_the_first_feature_certain(law: str, n: int, alpha: float) -> None:
     largest = 1e-3 / frequencies(law, n, alpha, 1e-3)[0]
     p = frequencies(law, n, alpha, largest)

@@ -9,7 +9,6 @@ import pytest
 from scaling.command import InputError
 from scaling.toy.cell import Cell
 from scaling.toy.study import (
-    axis,
     cells_by_curve,
     distinct_cells,
     experiments,
@@ -37,12 +36,6 @@ def test_grid_is_the_product_of_its_axes():
     assert len(cells) == len(set(cells)) == 2 * 2 * 2 * 2
     assert {c.m for c in cells} == {5, 10}
     assert {c.seed for c in cells} == {0, 1}
-
-
-def test_axis_of_equal_steps_ends_where_it_says():
-    assert axis({"from": -1, "to": 1, "points": 3}) == [-1.0, 0.0, 1.0]
-    assert axis(3) == [3]
-    assert axis([1, 2]) == [1, 2]
 
 
 def test_largest_density_makes_the_most_frequent_feature_always_active():

@@ -9,19 +9,11 @@ import pandas as pd
 
 from scaling import tables
 from scaling.command import InputError
+from scaling.curves import CURVE, decay_sweep, regime, usual
 from scaling.figures.style import number
 
 
-CURVE = ["frequency_law", "n", "gamma", "alpha", "activation_density", "learning_rate_factor", "initial_bias"]
 SYMBOLS = {"γ": "gamma", "α": "alpha", "E": "activation_density"}
-STRONG, WEAK = 3 / 4, 1 / 2  # mean phi_half of a curve above, or below, which we speak of strong or weak superposition
-
-
-def regime(mean_phi_half: float) -> str:
-    """strong, weak or between, by the mean of phi_half over a curve."""
-    if mean_phi_half > STRONG:
-        return "strong"
-    return "weak" if mean_phi_half < WEAK else "between"
 
 
 class Study:
@@ -75,8 +67,9 @@ class Study:
 
     @cached_property
     def sweep(self) -> pd.DataFrame:
-        """Models of the decay sweep: power law, usual learning rate, E nearest 1, the n that most models have."""
-        return self.part(self.models)
+        """Models of the decay sweep (see `scaling.curves`) with the n that most of them have: one n per figure."""
+        frame = decay_sweep(self.models)
+        return frame if frame.empty else frame[frame["n"] == frame["n"].mode().iloc[0]]
 
     @cached_property
     def sweep_exponents(self) -> pd.DataFrame:
@@ -96,25 +89,15 @@ class Study:
         exponents = rounded(self.read("toy_exponents")).merge(curves, on=["experiment", *CURVE], how="inner")
         return models.drop_duplicates("model"), exponents.drop_duplicates(CURVE).dropna(subset=["exponent"])
 
-    def part(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The rows of `frame` that belong to the decay sweep."""
-        frame = usual(frame)
-        frame = frame[frame["frequency_law"] == "power_law"]
-        if frame.empty:
-            return frame
-        return frame[frame["n"] == frame["n"].mode().iloc[0]]
-
 
 def rounded(frame: pd.DataFrame) -> pd.DataFrame:
     """The same rows with gamma, alpha and E to four decimals, so that -5/9 and -0.5556 fall into one cell."""
     return frame.round({"gamma": 4, "alpha": 4, "activation_density": 4})
 
 
-def usual(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows at the recipe's learning rate, the paper's initial bias, and the activation density nearest 1."""
-    frame = frame[(frame["learning_rate_factor"] == 1) & (frame["initial_bias"] == "normal")]
-    if frame.empty:
-        return frame
+def at_one_density(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the usual training at the activation density nearest 1."""
+    frame = usual(frame)
     distance = (frame["activation_density"] - 1).abs()
     return frame[distance <= distance.min() + 1e-9]
 

@@ -35,6 +35,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FormatStrFormatter, FuncFormatter, LogFormatterMathtext, NullLocator
 
 from scaling.command import InputError, whole_file
+from scaling.frequency_laws import FREQUENCY_LAWS
 
 
 ONE_COLUMN, TWO_COLUMN = 3.4, 7.0  # inches
@@ -46,13 +47,6 @@ SKY, PURPLE, BLACK, GREY = "#56B4E9", "#CC79A7", "#222222", "#9A9A9A"
 
 REGIME = {"strong": BLUE, "weak": VERMILION, "between": "#6A51A3"}
 REPRESENTED = {True: GREEN, False: ORANGE}  # norm > 1/2, or not
-FREQUENCY_LAW = {"power_law": PURPLE, "exponential": ORANGE, "linear": GREEN}
-FREQUENCY_LAW_MARKER = {"power_law": "o", "exponential": "s", "linear": "^"}
-FREQUENCY_LAW_NAME = {
-    "power_law": r"power law $p_i \sim i^{-\alpha}$",
-    "exponential": r"exponential $p_i \sim e^{-i/400}$",
-    "linear": r"linear $p_i \sim (n-i)/n$",
-}
 FAMILY = {"opt": BLUE, "qwen": ORANGE, "gpt2": GREEN, "pythia": PURPLE, "local": BLACK}
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*"]
 
@@ -123,6 +117,12 @@ def gamma_colour(gamma: float) -> Any:
 def density_colour(activation_density: float) -> Any:
     """Colour of activation density E in 1..7.5: dark to light orange."""
     return _along("inferno", 1, 7.5, activation_density, dark=0.1, light=0.8)
+
+
+def law_colour(frequency_law: str) -> str:
+    """Colour of a frequency law, by its place in the registry."""
+    colours = [PURPLE, ORANGE, GREEN, SKY, VERMILION, BLUE, BLACK]
+    return colours[list(FREQUENCY_LAWS).index(frequency_law) % len(colours)]
 
 
 def seed_colour(k: int) -> Any:

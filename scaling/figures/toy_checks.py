@@ -8,8 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from scaling.curves import CURVE
 from scaling.figures import style
-from scaling.figures.study import CURVE, Study, described, fullest, nearest, of_curve, over_seeds, thinned
+from scaling.figures.study import Study, described, fullest, nearest, of_curve, over_seeds, thinned
+from scaling.frequency_laws import FREQUENCY_LAWS
 
 
 USUAL_GAMMA = {"weak": 0.3333, "strong": -0.5556}  # weight decay drawn when several were trained alike
@@ -72,18 +74,19 @@ def learning_rate_check(study: Study) -> Figure:
         return figure
     looks = ["-", ":", "-."]
     factors = sorted(models["learning_rate_factor"].unique())
-    curves = models[CURVE[:-1]].drop_duplicates().head(len(looks))
+    same = [column for column in CURVE if column != "learning_rate_factor"]
+    curves = models[same].drop_duplicates().head(len(looks))
     for look, (_, curve) in zip(looks, curves.iterrows(), strict=False):
         law = (
-            curve["frequency_law"].replace("_", " ")
+            FREQUENCY_LAWS[curve["frequency_law"]].label
             if pd.isna(curve["alpha"])
             else rf"$\alpha$ = {style.number(curve['alpha'])}"
         )
-        some = of_curve(models, curve, CURVE[:-1])
+        some = of_curve(models, curve, same)
         for factor in factors:
             rows = over_seeds(some[some["learning_rate_factor"] == factor], "loss", ["m"])
             style.points(left, rows["m"], rows["value"], rows["error"], linestyle=look, color=_factor_colour(factor))
-        fits = of_curve(exponents, curve, CURVE[:-1])
+        fits = of_curve(exponents, curve, same)
         if len(fits):
             style.points(
                 right, fits["learning_rate_factor"], fits["exponent"], fits["exponent_stderr"], color=style.BLACK,

@@ -7,9 +7,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy import stats
 
+from scaling.curves import CURVE, DENSITY_MARGIN, usual
 from scaling.figures import style
 from scaling.figures.heat_map import heat_map
-from scaling.figures.study import CURVE, Study, described, fullest, nearest, over_seeds, thinned
+from scaling.figures.study import Study, described, fullest, nearest, over_seeds, thinned
+from scaling.frequency_laws import FREQUENCY_LAWS
 
 
 DRAWN_GAMMAS = (-0.7778, -0.5556, -0.3333, 0.3333)  # weight decays of Fig. 6e, drawn when more were trained
@@ -40,7 +42,7 @@ def fig4_phase(study: Study) -> Figure:
 
 def _rsquared_by_law(axes: Axes, study: Study) -> None:
     """R^2 by frequency law and regime: points of the largest n trained, published ones in grey."""
-    laws = list(style.FREQUENCY_LAW)
+    laws = list(FREQUENCY_LAWS)
     published = study.published("fig4a_r_squared")
     shapes = {"strong": "o", "weak": "^"}
     for name, marker in shapes.items():
@@ -49,20 +51,20 @@ def _rsquared_by_law(axes: Axes, study: Study) -> None:
             at = [laws.index(law) - 0.12 for law in rows["feature_importance"]]
             axes.plot(at, rows["r_squared_recomputed_from_fig1"], **{**style.PUBLISHED, "marker": marker, "ms": 5})
     frame = study.exponents.dropna(subset=["rsquared"])
-    frame = frame[(frame["learning_rate_factor"] == 1) & (frame["activation_density"].sub(1).abs() < 1e-6)]
+    frame = usual(frame[frame["activation_density"].sub(1).abs() < DENSITY_MARGIN])
     frame = frame[frame["n"] == frame["n"].max()]
     for name, marker in shapes.items():
         rows = frame[frame["regime"] == name]
         at = [laws.index(law) + 0.12 for law in rows["frequency_law"]]
         axes.plot(at, rows["rsquared"], marker, color=style.REGIME[name], alpha=0.8, ms=4)
-    axes.set(xlim=(-0.6, 2.5), ylim=(axes.get_ylim()[0] - 0.15, 1.02))
-    axes.set_xticks(range(3), [law.replace("_", " ") for law in laws], size=7.5)
+    axes.set(xlim=(-0.6, len(laws) - 0.5), ylim=(axes.get_ylim()[0] - 0.15, 1.02))
+    axes.set_xticks(range(len(laws)), [law.label for law in FREQUENCY_LAWS.values()], size=7.5)
     handles = [
         Line2D([], [], linestyle="none", marker=marker, color=style.REGIME[name], label=f"{name} superposition")
         for name, marker in shapes.items()
     ]
     handles.append(Line2D([], [], **{**style.PUBLISHED, "label": "published, n = 10240"}))
-    absent = [law.replace("_", " ") for law in laws if law not in set(frame["frequency_law"])]
+    absent = [law.label for name, law in FREQUENCY_LAWS.items() if name not in set(frame["frequency_law"])]
     title = f"not trained:\n{', '.join(absent)}" if absent else None
     axes.legend(handles=handles, loc="lower left", title=title, alignment="left", handletextpad=0.2)
 

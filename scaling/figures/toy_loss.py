@@ -7,8 +7,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from scaling import theory
+from scaling.curves import CURVE
 from scaling.figures import style
-from scaling.figures.study import CURVE, Study, described, fullest, of_curve, over_seeds, thinned, usual
+from scaling.figures.study import Study, at_one_density, described, fullest, of_curve, over_seeds, thinned
+from scaling.frequency_laws import FREQUENCY_LAWS
 
 
 PUBLISHED_GAMMA = {"weak": 0.1, "strong": -1.0}  # weight decay of the paper's Fig. 1b, d
@@ -20,7 +22,7 @@ def fig1_loss(study: Study) -> Figure:
 
     Source: paper Fig. 1b, d, in grey with its n = 10240.
     """
-    models = usual(study.models)
+    models = at_one_density(study.models)
     models = models[models["n"] == models["n"].max()]
     figure, axes = style.panels(
         1, 2, height=3.6, sharey=True, titles=["weak superposition", "strong superposition"], letters=["b", "d"]
@@ -29,11 +31,11 @@ def fig1_loss(study: Study) -> Figure:
     for panel, name in zip(axes, PUBLISHED_GAMMA, strict=True):
         published = study.published("fig1b_weak_loss" if name == "weak" else "fig1d_strong_loss")
         if not published.empty:
-            for law in style.FREQUENCY_LAW:
+            for law in FREQUENCY_LAWS:
                 rows = published[published["feature_importance"] == law]
                 look = {
                     **style.PUBLISHED,
-                    "marker": style.FREQUENCY_LAW_MARKER[law],
+                    "marker": FREQUENCY_LAWS[law].marker,
                     "linestyle": "-",
                     "linewidth": 0.5,
                 }
@@ -70,10 +72,10 @@ def _loss_lines(axes: Axes, models: pd.DataFrame, exponents: pd.DataFrame) -> li
     for _, key in keys.sort_values(["frequency_law", "alpha"]).iterrows():
         law = key["frequency_law"]
         rows = over_seeds(of_curve(models, key), "loss", ["m"])
-        colour = style.FREQUENCY_LAW[law] if several else style.alpha_colour(key["alpha"])
-        marker = style.FREQUENCY_LAW_MARKER[law]
+        colour = style.law_colour(law) if several else style.alpha_colour(key["alpha"])
+        marker = FREQUENCY_LAWS[law].marker
         style.points(axes, rows["m"], rows["value"], rows["error"], color=colour, marker=marker)
-        name = law.replace("_", " ") if several else rf"$\alpha$ = {style.number(key['alpha'])}"
+        name = FREQUENCY_LAWS[law].label if several else rf"$\alpha$ = {style.number(key['alpha'])}"
         fit = of_curve(exponents, key)
         if len(fit) and pd.notna(fit["exponent"].iloc[0]):
             line = fit.iloc[0]

@@ -9,20 +9,11 @@ import numpy as np
 import pandas as pd
 
 from scaling import command, tables, theory
+from scaling.curves import CURVE, regime
 from scaling.fits import curve, forms
 
 
-CURVE = [
-    "experiment",
-    "frequency_law",
-    "n",
-    "gamma",
-    "alpha",
-    "activation_density",
-    "learning_rate_factor",
-    "initial_bias",
-]
-STRONG, WEAK = 3 / 4, 1 / 2  # mean phi_half above, or below, which a curve counts as strong or weak superposition
+KEY = ["experiment", *CURVE]  # names the rows of the tables
 LINE = ["exponent", "exponent_stderr", "exponent_low", "exponent_high", "rsquared", "n_points", "m_min", "m_max"]
 
 
@@ -31,11 +22,12 @@ def predicted_exponent(mean_phi_half: float, frequency_law: str, alpha: float | 
 
     For the exponential and linear laws the paper predicts 1 under strong superposition and no power law under weak.
     """
+    kind = regime(mean_phi_half)
     if frequency_law != "power_law" or alpha is None:
-        return 1.0 if mean_phi_half > STRONG else None
-    if mean_phi_half > STRONG:
+        return 1.0 if kind == "strong" else None
+    if kind == "strong":
         return theory.strong_exponent(alpha)
-    return theory.weak_exponent(alpha) if mean_phi_half < WEAK else None
+    return theory.weak_exponent(alpha) if kind == "weak" else None
 
 
 def exponents_of(models: pd.DataFrame) -> dict[str, Any]:
@@ -77,8 +69,8 @@ def exponent_table(models: pd.DataFrame) -> pd.DataFrame:
     """Table `toy_exponents` of table `toy_models`: one row per curve."""
     columns = list(tables.dictionary()["toy_exponents"]["columns"])
     rows = [
-        {**dict(zip(CURVE, key, strict=True)), **exponents_of(part)}
-        for key, part in models.groupby(CURVE, dropna=False, sort=True)
+        {**dict(zip(KEY, key, strict=True)), **exponents_of(part)}
+        for key, part in models.groupby(KEY, dropna=False, sort=True)
     ]
     return pd.DataFrame(rows, columns=columns)
 
@@ -87,11 +79,11 @@ def start_table(models: pd.DataFrame) -> pd.DataFrame:
     """Table `toy_exponent_starts` of table `toy_models`: one row per curve, a kind of loss and a start index."""
     columns = list(tables.dictionary()["toy_exponent_starts"]["columns"])
     rows = []
-    for key, part in models.groupby(CURVE, dropna=False, sort=True):
+    for key, part in models.groupby(KEY, dropna=False, sort=True):
         for quantity in ("loss", "loss_train_tail"):
             for index, line in enumerate(curve.lines_by_start(part["m"], part[quantity])):
                 numbers = {name: getattr(line, name) for name in LINE}
-                names = dict(zip(CURVE, key, strict=True))
+                names = dict(zip(KEY, key, strict=True))
                 rows.append({**names, "quantity": quantity, "start_index": index, **numbers})
     return pd.DataFrame(rows, columns=columns)
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from scaling.command import InputError
+from scaling.grid import axis
+from scaling.settings import check, setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,38 +23,29 @@ class Recipe:
     a cosine to 5 % of it. Raises InputError for a value that no training can have.
     """
 
-    architecture: str = "gpt2"
-    n_layers: int = 2
-    head_width: int = 16  # dimensions of an attention head
-    tied: bool = True
-    vocabulary: int = 2048
-    context: int = 64
-    steps: int = 800
-    batch_size: int = 16  # windows of `context` tokens
-    learning_rate: float = 0.03
-    learning_rate_exponent: float = -0.67
-    reference_width: int = 16
-    warmup_steps: int = 80
-    body_decay: float = 0.1  # AdamW's weight decay of all matrices but the embeddings
+    architecture: str = setting("gpt2", description="class of transformers", enum=["gpt2", "llama"])
+    n_layers: int = setting(2, description="transformer layers", minimum=1, maximum=1000)
+    head_width: int = setting(16, description="dimensions of an attention head", minimum=2)
+    tied: bool = setting(True, description="whether input embedding and head are one matrix")
+    vocabulary: int = setting(
+        2048,
+        description="tokens of the byte-level BPE, trained on the same text: 256 bytes, the end of text, and merges",
+        minimum=257,
+        maximum=1_000_000,
+    )
+    context: int = setting(64, description="tokens per window", minimum=2)
+    steps: int = setting(800, description="training steps", minimum=1)
+    batch_size: int = setting(16, description="windows per step", minimum=1)
+    learning_rate: float = setting(0.03, description="peak learning rate at reference_width", exclusiveMinimum=0)
+    learning_rate_exponent: float = setting(-0.67, description="power of m / reference_width in the learning rate")
+    reference_width: int = setting(16, description="width m at which learning_rate is given", minimum=1)
+    warmup_steps: int = setting(80, description="steps of linear warm-up before the cosine", minimum=0)
+    body_decay: float = setting(0.1, description="AdamW's weight decay of all matrices but the embeddings", minimum=0)
 
     def __post_init__(self) -> None:
-        if self.architecture not in ("gpt2", "llama"):
-            raise InputError(f"architecture {self.architecture!r}: must be gpt2 or llama")
-        for name in ("n_layers", "head_width", "steps", "batch_size", "reference_width"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} = {getattr(self, name)}: must be at least 1")
-        if self.vocabulary < 257:
-            raise InputError(f"vocabulary = {self.vocabulary}: must be at least 257, the bytes and the end of text")
-        if self.context < 2:
-            raise InputError(f"context = {self.context}: must be at least 2 tokens")
-        if not 0 <= self.warmup_steps <= self.steps:
+        check(self)
+        if self.warmup_steps > self.steps:
             raise InputError(f"warmup_steps = {self.warmup_steps}: must lie between 0 and steps = {self.steps}")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise InputError(f"learning_rate = {self.learning_rate}: must be finite and above 0")
-        if not math.isfinite(self.learning_rate_exponent):
-            raise InputError(f"learning_rate_exponent = {self.learning_rate_exponent}: must be finite")
-        if not (math.isfinite(self.body_decay) and self.body_decay >= 0):
-            raise InputError(f"body_decay = {self.body_decay}: must be finite and at least 0")
 
     @property
     def stride(self) -> int:
@@ -105,11 +98,6 @@ def n_heads(m: int, recipe: Recipe) -> int:
     return heads
 
 
-def as_list(value: Any) -> list[Any]:
-    """An axis of a grid: a number, or a list of them."""
-    return list(value) if isinstance(value, list | tuple) else [value]
-
-
 def members(grids: Iterable[Mapping[str, Any]], recipe: Recipe) -> dict[str, Member]:
     """Every member by name: the product of the axes of each grid; one asked for twice stands once.
 
@@ -117,11 +105,8 @@ def members(grids: Iterable[Mapping[str, Any]], recipe: Recipe) -> dict[str, Mem
     """
     found: dict[str, Member] = {}
     for grid in grids:
-        axes = {name: as_list(grid.get(name, 1)) for name in ("m", "gamma", "learning_rate_factor")}
+        axes = {name: axis(name, grid.get(name, 1)) for name in ("m", "gamma", "learning_rate_factor")}
         axes["seed"] = list(range(grid.get("seeds", 1)))
-        for name, values in axes.items():
-            if not values:
-                raise InputError(f"{name} is empty; give at least one value")
         for point in itertools.product(*axes.values()):
             member = Member(**dict(zip(axes, point, strict=True)))
             n_heads(member.m, recipe)

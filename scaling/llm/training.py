@@ -12,7 +12,7 @@ import math
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from scaling.llm.losses import measure
 from scaling.llm.tokenizer_file import read_tokenizer
 from scaling.llm.vocabulary import END_OF_TEXT
 from scaling.llm.windows import Windows
+from scaling.settings import add_options, from_options
 
 
 logger = logging.getLogger(__name__)
@@ -189,13 +190,6 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, record: dic
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def truth(text: str) -> bool:
-    """true or false as YAML and Python write it."""
-    if text.lower() not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
-    return text.lower() == "true"
-
-
 def main() -> None:
     """Parse the command line, train, save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -203,15 +197,14 @@ def main() -> None:
     parser.add_argument("--gamma", type=float, required=True, help="signed weight decay of the head's rows")
     parser.add_argument("--learning-rate-factor", type=float, default=1.0, help="multiplies the recipe's rate")
     parser.add_argument("--seed", type=int, default=0, help="of the initial weights and the windows")
-    for field in fields(Recipe):
-        kind = truth if field.type is bool else type(field.default)
-        parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default, help="of the recipe")
+    add_options(parser, Recipe, "recipe")
     parser.add_argument("--train", type=Path, required=True, help="documents to train on, from scaling.llm.corpus")
     parser.add_argument("--held-out", type=Path, required=True, help="documents to measure the loss on")
     parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json from scaling.llm.vocabulary")
     parser.add_argument("--folder", type=Path, required=True, help="folder of the checkpoint to write")
-    arguments = vars(parser.parse_args())
-    recipe = Recipe(**{field.name: arguments.pop(field.name) for field in fields(Recipe)})
+    options = parser.parse_args()
+    recipe = from_options(Recipe, options)
+    arguments = {name: value for name, value in vars(options).items() if not hasattr(recipe, name)}
     texts = Texts(arguments.pop("train"), arguments.pop("held_out"), arguments.pop("tokenizer"))
     folder = arguments.pop("folder")
     train_member(Member(**arguments), recipe, texts, folder)

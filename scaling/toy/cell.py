@@ -9,12 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling.command import InputError
+from scaling.frequency_laws import FREQUENCY_LAWS
 from scaling.toy.features import frequencies
 from scaling.toy.initial_bias import initial_bias_name
 
 
-DEFAULT_ALPHA = 1.0  # of the power law
+DEFAULT_ALPHA = 1.0  # of laws that have a data exponent
 AXES = ("m", "gamma", "alpha", "activation_density", "learning_rate_factor", "initial_bias", "seed")
+
+
+def has_exponent(frequency_law: str) -> bool:
+    """Return whether the law has a data exponent alpha; unknown laws are refused elsewhere."""
+    return frequency_law in FREQUENCY_LAWS and FREQUENCY_LAWS[frequency_law].has_alpha
 
 
 @lru_cache(maxsize=16)
@@ -28,7 +34,7 @@ class Cell:
     """One toy model to train: everything that its result depends on, except the recipe that `training` names.
 
     The command line, the config and the library take their defaults from here. alpha = None means 1 for the power law;
-    the other laws have no data exponent. initial_bias is `normal`, `zero`, a number, or `normal` with a factor, see
+    laws without a data exponent have none. initial_bias is `normal`, `zero`, a number, or `normal` with a factor, see
     `scaling.toy.initial_bias`. Raises InputError for a value that no model can have.
     """
 
@@ -52,9 +58,10 @@ class Cell:
             raise InputError(f"learning_rate_factor = {self.learning_rate_factor}: must be finite and above 0")
         if self.seed < 0:
             raise InputError(f"seed = {self.seed}: must be 0 or more")
-        if self.frequency_law == "power_law" and self.alpha is None:
+        has_alpha = has_exponent(self.frequency_law)
+        if has_alpha and self.alpha is None:
             object.__setattr__(self, "alpha", DEFAULT_ALPHA)
-        if self.frequency_law != "power_law" and self.alpha is not None:
+        if not has_alpha and self.alpha is not None:
             raise InputError(
                 f"alpha = {self.alpha}: the {self.frequency_law} law has no data exponent; leave alpha out"
             )

@@ -11,16 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling.command import InputError
-
-
-FREQUENCY_LAWS = ("power_law", "exponential", "linear")
-DECAY_LENGTH = 400  # features, of the exponential law (the paper's exponential1)
+from scaling.frequency_laws import FREQUENCY_LAWS
 
 
 def frequencies(frequency_law: str, n: int, alpha: float | None, activation_density: float) -> NDArray[np.float64]:
     """Feature frequencies p, scaled so that sum p_i = E (the activation density); shape (n,), falling with i.
 
-    power_law p_i ~ i^-alpha, exponential p_i ~ e^(-i/400), linear p_i ~ (n - i)/n, i = 1 .. n (paper, section 3).
+    The laws are those of `scaling.frequency_laws` (paper, section 3). alpha is the data exponent of the power law.
     Raises InputError for an unknown law, n < 1, numbers that are not finite, E <= 0, and when a p_i exceeds 1.
     """
     if n < 1:
@@ -28,18 +25,13 @@ def frequencies(frequency_law: str, n: int, alpha: float | None, activation_dens
     if not (math.isfinite(activation_density) and activation_density > 0):
         raise InputError(f"activation density E = {activation_density}: must be finite and above 0")
     i = np.arange(1.0, n + 1)
-    match frequency_law:
-        case "power_law":
-            if alpha is None or not math.isfinite(alpha):
-                raise InputError(f"alpha = {alpha}: the power law needs a finite data exponent")
-            with np.errstate(over="ignore"):  # named below
-                weight = i**-alpha
-        case "exponential":
-            weight = np.exp(-i / DECAY_LENGTH)
-        case "linear":
-            weight = (n - i) / n
-        case _:
-            raise InputError(f"frequency law {frequency_law!r}: must be one of {', '.join(FREQUENCY_LAWS)}")
+    if frequency_law not in FREQUENCY_LAWS:
+        raise InputError(f"frequency law {frequency_law!r}: must be one of {', '.join(FREQUENCY_LAWS)}")
+    law = FREQUENCY_LAWS[frequency_law]
+    if law.has_alpha and (alpha is None or not math.isfinite(alpha)):
+        raise InputError(f"alpha = {alpha}: the {frequency_law.replace('_', ' ')} needs a finite data exponent")
+    with np.errstate(over="ignore"):  # named below
+        weight = law.weight(i, n, math.nan if alpha is None else alpha)
     with np.errstate(over="ignore"):
         total = weight.sum()
     if not (math.isfinite(total) and total > 0):

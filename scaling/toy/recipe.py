@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling.command import InputError
+from scaling.settings import check, setting
 from scaling.toy.initial_bias import draw_initial_bias
 
 
@@ -19,37 +20,38 @@ class Recipe:
     Raises InputError for a value that no training can have.
     """
 
-    steps: int = 20_000
-    batch_size: int = 2048
-    learning_rate: float = 0.01
-    learning_rate_exponent: float = 0.0
-    bias_learning_rate: float = 0.01
-    bias_learning_rate_exponent: float = 0.0
-    reference_width: int = 8
-    warmup_steps: int = 2000
-    final_share: float = 0.05
-    loss_scale: float = 1.0
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
+    steps: int = setting(20_000, description="training steps", minimum=1, maximum=10_000_000)
+    batch_size: int = setting(2048, description="fresh samples per step", minimum=1, maximum=1_000_000)
+    learning_rate: float = setting(
+        0.01, description="peak learning rate of W at the reference width", exclusiveMinimum=0
+    )
+    learning_rate_exponent: float = setting(
+        0.0, description="power of m / reference_width in the learning rate of W", minimum=-10, maximum=10
+    )
+    bias_learning_rate: float = setting(
+        0.01, description="peak learning rate of b at the reference width", exclusiveMinimum=0
+    )
+    bias_learning_rate_exponent: float = setting(
+        0.0, description="power of m / reference_width in the learning rate of b", minimum=-10, maximum=10
+    )
+    reference_width: int = setting(8, description="width m at which the learning rates are given", minimum=1)
+    warmup_steps: int = setting(
+        2000, description="steps of linear warm-up before the cosine", minimum=0, maximum=10_000_000
+    )
+    final_share: float = setting(
+        0.05, description="share of the peak learning rate at the last step", minimum=0, maximum=1
+    )
+    loss_scale: float = setting(1.0, description="factor on the loss before the gradient is taken", exclusiveMinimum=0)
+    beta1: float = setting(0.9, description="Adam's decay of the mean gradient", minimum=0, exclusiveMaximum=1)
+    beta2: float = setting(
+        0.999, description="Adam's decay of the mean squared gradient", minimum=0, exclusiveMaximum=1
+    )
+    epsilon: float = setting(1e-8, description="Adam's epsilon", exclusiveMinimum=0)
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "reference_width"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} = {getattr(self, name)}: must be at least 1")
-        if not 0 <= self.warmup_steps <= self.steps:
+        check(self)
+        if self.warmup_steps > self.steps:
             raise InputError(f"warmup_steps = {self.warmup_steps}: must lie between 0 and steps = {self.steps}")
-        for name in ("learning_rate", "bias_learning_rate", "loss_scale", "epsilon"):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
-                raise InputError(f"{name} = {getattr(self, name)}: must be finite and above 0")
-        for name in ("beta1", "beta2"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(f"{name} = {getattr(self, name)}: must be at least 0 and below 1")
-        for name in ("learning_rate_exponent", "bias_learning_rate_exponent"):
-            if not math.isfinite(getattr(self, name)):
-                raise InputError(f"{name} = {getattr(self, name)}: must be finite")
-        if not 0 <= self.final_share <= 1:
-            raise InputError(f"final_share = {self.final_share}: must lie between 0 and 1")
 
     def schedule(self) -> NDArray[np.float64]:
         """Share of the peak learning rate at each step, shape (steps,): linear warm-up, then cosine to final_share."""

@@ -9,22 +9,10 @@ from typing import Any
 import numpy as np
 
 from scaling.command import InputError
-from scaling.toy.cell import AXES, DEFAULT_ALPHA, Cell
+from scaling.grid import axis
+from scaling.toy.cell import AXES, DEFAULT_ALPHA, Cell, has_exponent
 from scaling.toy.features import frequencies
 from scaling.toy.recipe import Recipe
-
-
-def axis(value: Any, largest: float = math.nan) -> list[Any]:
-    """Return the points of one axis of a grid: a number, a list, or {from, to, points} for equal steps.
-
-    Equal steps are rounded to ten digits, so that a config can name the same point: -0.5555555556 for -5/9.
-    `to: largest` means the largest activation density, 1/p_1 at E = 1.
-    """
-    if isinstance(value, Mapping):
-        stop = largest if value["to"] == "largest" else value["to"]
-        with np.errstate(over="ignore", invalid="ignore"):  # points that are not finite are refused as such
-            return [float(f"{point:.10g}") for point in np.linspace(value["from"], stop, value["points"])]
-    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
 
 
 MOST_CELLS = 100_000  # of one grid, before any is made
@@ -44,21 +32,18 @@ def grid_cells(grid: Mapping[str, Any]) -> list[Cell]:
     """The cells of one grid: the product of its axes, seeds innermost. Raises InputError for an empty axis."""
     grid = {**GRID_DEFAULTS, **grid}
     cells: list[Cell] = []
-    for law in axis(grid["frequency_law"]):
-        alphas = axis(grid["alpha"]) if law == "power_law" else [None]
+    for law in axis("frequency_law", grid["frequency_law"]):
+        alphas = axis("alpha", grid["alpha"]) if has_exponent(law) else [None]
         for alpha in alphas:
             largest = 1e-9 / float(frequencies(law, grid["n"], alpha, 1e-9).max())
             axes = {
-                "activation_density": axis(grid["activation_density"], largest),
-                "gamma": axis(grid["gamma"]),
-                "learning_rate_factor": axis(grid["learning_rate_factor"]),
-                "initial_bias": axis(grid["initial_bias"]),
-                "m": axis(grid["m"]),
+                "activation_density": axis("activation_density", grid["activation_density"], largest),
+                "gamma": axis("gamma", grid["gamma"]),
+                "learning_rate_factor": axis("learning_rate_factor", grid["learning_rate_factor"]),
+                "initial_bias": axis("initial_bias", grid["initial_bias"]),
+                "m": axis("m", grid["m"]),
                 "seed": list(range(grid["seeds"])),
             }
-            for name, points in axes.items():
-                if not points:
-                    raise InputError(f"{name} is empty; give at least one value")
             if len(cells) + math.prod(len(points) for points in axes.values()) > MOST_CELLS:
                 raise InputError(f"more than {MOST_CELLS} models in one grid; give fewer values")
             for point in itertools.product(*axes.values()):

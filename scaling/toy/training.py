@@ -24,9 +24,10 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from scaling.command import InputError, run
+from scaling.frequency_laws import FREQUENCY_LAWS
+from scaling.settings import add_options, from_options
 from scaling.toy.cell import AXES, Cell
 from scaling.toy.engines.numba_engine import NumbaEngine
-from scaling.toy.features import FREQUENCY_LAWS
 from scaling.toy.initial_bias import ALLOWED
 from scaling.toy.model_file import TrainedModel, write_model
 from scaling.toy.recipe import Recipe, initial_state
@@ -272,9 +273,7 @@ def arguments_parser() -> argparse.ArgumentParser:
         "--cuda-graph", action=argparse.BooleanOptionalAction, default=True, help="replay each step as one CUDA graph"
     )
     parser.add_argument("--except", nargs="+", default=[], dest="elsewhere", help="names of models to leave out")
-    for field in dataclasses.fields(Recipe):
-        kind = int if isinstance(field.default, int) else float
-        parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default, help="of the recipe")
+    add_options(parser, Recipe, "recipe")
     return parser
 
 
@@ -295,7 +294,7 @@ def asked_cells(arguments: argparse.Namespace) -> list[Cell]:
 def main() -> None:
     """Train what the command line asks for, one file a model."""
     arguments = arguments_parser().parse_args()
-    recipe = Recipe(**{field.name: getattr(arguments, field.name) for field in dataclasses.fields(Recipe)})
+    recipe = from_options(Recipe, arguments)
     cells = asked_cells(arguments)
     make_folders(cells, arguments.folder)
     if arguments.engine == "numba":

@@ -10,8 +10,6 @@ import sys
 from glob import glob
 from pathlib import Path
 
-import yaml
-
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(workflow.basedir))
@@ -30,10 +28,10 @@ from scaling.bigram.study import matrices as bigram_matrices
 from scaling.bigram.study import memory as bigram_memory
 from scaling.bigram.study import training_arguments as bigram_arguments
 from scaling.command import InputError
-from scaling.config import check, with_defaults
 from scaling.sources import fingerprint
 from scaling.llm.family import members as family_members
 from scaling.llm.family import recipe_of
+from scaling.plan.config import checked, read_schemas
 from scaling.toy.recipe import Recipe
 from scaling.toy.study import cells_by_curve, distinct_cells, stacks, training_arguments
 from scaling.toy.summary import trained
@@ -41,25 +39,8 @@ from scaling.toy.summary import trained
 
 def checked_config(config):
     """The config with every default, or one line that says which key, which value and what is allowed."""
-    schemas = {
-        file.name.removesuffix(".schema.yaml"): yaml.safe_load(file.read_text())
-        for file in sorted(Path(workflow.basedir, "workflow", "schemas").glob("*.schema.yaml"))
-    }
-    sections = {name: {"type": "object", "default": {}} for name in schemas}
     try:
-        check(config, {"type": "object", "additionalProperties": False, "properties": sections})
-        config = {name: config.get(name, {}) for name in schemas}
-        for name, schema in schemas.items():
-            check(config[name], schema, f"config: {name}")
-            config[name] = with_defaults(config[name], schema)
-        distinct_cells(config["toy"])
-        bigram_cells(config["bigram"])
-        family = config["llm"]["family"]
-        try:
-            family_members(family["models"], recipe_of(family))
-        except InputError as error:
-            raise InputError(f"config: llm: family: {error}") from None
-        return config
+        return checked(config, read_schemas(Path(workflow.basedir, "workflow", "schemas")))
     except InputError as error:
         raise WorkflowError(str(error)) from None
 
