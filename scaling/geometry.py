@@ -116,6 +116,17 @@ def random_sq_overlap_variance(m: int) -> float:
     return 2 * (m - 1) / (m**2 * (m + 2))
 
 
+def least_sq_overlap_variance(nu: int, m: int, mean_sq: float) -> float:
+    """Least possible variance of the squared overlaps of nu unit rows with mean squared overlap `mean_sq`.
+
+    [3 nu / (m (m + 2)) - 1] / (nu - 1) - mean_sq^2, from Welch's bound on the fourth moment, and never below 0. A tight
+    frame can reach it; an equiangular one has variance 0, which is possible only for nu <= m (m + 1)/2 rows.
+    Source: Welch 1974; Tan, arXiv 1612.06343.
+    """
+    fourth = (3 * nu / (m * (m + 2)) - 1) / (nu - 1)
+    return max(fourth - mean_sq**2, 0.0)
+
+
 def etf_like_rows(m: int) -> float:
     """About how many rows fit into m dimensions as nearly an equiangular tight frame: m^2 / 2 (paper, Fig. 6c)."""
     return m**2 / 2

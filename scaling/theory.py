@@ -25,6 +25,12 @@ def loss_by_count(p: NDArray[np.floating], n_represented: NDArray[np.integer]) -
     return tail[np.asarray(n_represented)]
 
 
+def power_law(n: int, alpha: float, activation_density: float = 1.0) -> NDArray[np.float64]:
+    """Feature frequencies p_i ~ i^-alpha, i = 1 .. n, scaled so that sum p_i = E; shape (n,)."""
+    weight = np.arange(1.0, n + 1) ** -alpha
+    return activation_density * weight / weight.sum()
+
+
 def weak_exponent(alpha: float) -> float | None:
     """alpha_m = alpha - 1 under weak superposition; None for alpha <= 1, where the loss is no power law in m."""
     return alpha - 1 if alpha > 1 else None

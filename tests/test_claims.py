@@ -1,170 +1,267 @@
-"""Claims: the verdict's rule, each claim's number on made-up studies, and not_run where there is nothing."""
+"""Claims: each number on made-up studies, the grid as one row, not_run without tables, and the figure."""
 
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import linregress
+from scipy import stats
 from synthetic_toy import filled, study
 
-from scaling import command, tables
+from scaling import command, geometry, tables, theory
 from scaling.claims import __main__ as claims_command
-from scaling.claims import language_models, toy_exponents, toy_geometry
-from scaling.claims.bridge import Claim
+from scaling.claims import registry, toy
+from scaling.claims.registry import REGISTRY, Result
 from scaling.claims.study import Study
-from scaling.claims.toy_study import ToyStudy
 from scaling.figures import fits as figures
-from scaling.fits import chinchilla, llm, published, toy
+from scaling.fits import chinchilla, estimate, llm, published
+from scaling.fits import toy as toy_fits
+from scaling.fits.estimate import Estimate
 
 
 PUBLISHED = Path(__file__).parents[1] / "resources" / "published"
-NAN = math.nan
+
+
+def with_fits(folder: Path, made: dict[str, Path]) -> dict[str, Path]:
+    """The paths of a made-up study with its exponents fitted."""
+    models = tables.read("toy_models", made["toy_models"])
+    tables.write("toy_exponents", toy_fits.exponent_table(models), folder / "toy_exponents.csv")
+    return {**made, "toy_exponents": folder / "toy_exponents.csv"}
 
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A made-up study's tables and their fits."""
     folder = tmp_path_factory.mktemp("study")
-    made = study(folder, widths=[10, 15, 25, 39], large=True)
-    models = tables.read("toy_models", made["toy_models"])
-    made["toy_exponents"], made["toy_exponent_starts"] = (
-        folder / "toy_exponents.csv",
-        folder / "toy_exponent_starts.csv",
+    return with_fits(folder, study(folder, widths=[10, 15, 25, 39], large=True))
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two strong and two weak gammas by nine alphas, four seeds each."""
+    folder = tmp_path_factory.mktemp("grid")
+    made = study(
+        folder,
+        gammas=(-0.7778, -0.5556, 0.3333, 0.5556),
+        alphas=np.arange(0, 2.1, 0.25),
+        widths=[10, 15, 25, 39],
+        seeds=4,
+        densities=(),
+        factors=(),
     )
-    tables.write("toy_exponents", toy.exponent_table(models), made["toy_exponents"])
-    tables.write("toy_exponent_starts", toy.start_table(models), made["toy_exponent_starts"])
-    return made
+    return with_fits(folder, made)
 
 
-def read(paths: dict[str, Path], **others: Path) -> ToyStudy:
-    given = {f"toy_{name}": path for name, path in others.items()}
-    return ToyStudy.of(Study.read({**paths, **given}.values(), PUBLISHED, "default"))
+def rows(paths: dict[str, Path], *ids: str) -> pd.DataFrame:
+    """The rows of claims.csv of the claims `ids`."""
+    made = Study.read(paths.values(), PUBLISHED, "default")
+    return tables.validate("claims", registry.table(made, [REGISTRY[name] for name in ids]), "test")
 
 
-def by_claim(rows: list[Claim], words: str) -> list[Claim]:
-    found = [row for row in rows if words in row.claim]
-    assert found, f"no claim says {words!r}"
-    return found
+def one(paths: dict[str, Path], name: str, words: str = "") -> Any:
+    """The only row of claim `name` whose quantity has `words`."""
+    found = rows(paths, name)
+    (row,) = found[found["quantity"].str.contains(words, regex=False)].to_dict("records")
+    return row
 
 
 def test_exponents_are_those_of_the_table(paths: dict[str, Path]) -> None:
-    rows = toy_exponents.claims(read(paths))
     table = tables.read("toy_exponents", paths["toy_exponents"])
-    even = by_claim(rows, "even frequencies")
-    assert [row.published for row in even] == [1, 1]  # alpha 0 and 1 were trained
-    sweep = table[(table["experiment"] == "decay_sweep") & (table["gamma"] < 0)].set_index("alpha")
-    assert even[1].ours == pytest.approx(sweep.loc[1, "exponent"])
-    assert even[1].ours_err == pytest.approx(sweep.loc[1, "exponent_stderr"])
-    assert [row.published for row in by_claim(rows, "skewed")] == [2]
-    assert [row.published for row in by_claim(rows, "alpha - 1")][-1] == 1
-    drawn = by_claim(rows, "as in the paper's figure")
-    assert {row.published_err > 0 for row in drawn} == {True}
-    densities = by_claim(rows, "activation densit")
-    assert len(densities) == 5
-    assert densities[1].published == 1.12  # as printed, since this density was not trained
-    assert math.isnan(densities[1].ours)
-    assert "E = 1.81" in densities[1].quantity
+    curve = table[(table["experiment"] == "decay_sweep") & (table["gamma"] < 0)].set_index("alpha").loc[1]
+    row = one(paths, "toy.exponent_strong_even", "alpha = 1")
+    assert (row["expected"], row["ours"]) == (1.0, pytest.approx(curve["exponent"]))
+    assert (row["ours_err"], row["ours_df"]) == (pytest.approx(curve["exponent_stderr"]), 2)
+    assert "lack of fit p = " in row["note"]
+    assert "local exponent" in row["note"]
+    assert one(paths, "toy.exponent_strong_skewed")["expected"] == 2.0
+    assert one(paths, "toy.exponent_weak", "alpha = 2")["expected"] == 1.0
 
 
-def test_other_widths_are_held_against_the_published_points_at_these_widths(paths: dict[str, Path]) -> None:
-    (claim,) = by_claim(toy_exponents.claims(read(paths)), "other activation densities")
-    widths = [int(m) for m in claim.quantity.split("m = ")[1].split(", ")]
-    density = float(claim.quantity.split("E = ")[1].split(",")[0])
-    points = pd.read_csv(PUBLISHED / "fig7b_density_scaling.csv")
-    points = points[points["m"].isin(widths) & (np.abs(points["activation_density"] / density - 1) < 0.01)]
-    line = linregress(np.log(points["m"]), np.log(points["loss"]))
-    assert len(widths) == 4
-    assert claim.published == pytest.approx(-line.slope)
-    assert claim.published_err == pytest.approx(line.stderr)
+def test_theory_is_that_of_the_trained_widths(paths: dict[str, Path]) -> None:
+    m = np.array([10, 15, 25, 39])
+    p = np.arange(1.0, 1001) ** -2 / np.sum(np.arange(1.0, 1001) ** -2)
+    for name, counts in (("toy.exponent_weak_finite", m), ("toy.exponent_strong_tail", m**2 // 2)):
+        tail = [np.sum(4 / 3 * p[k:] - p[k:] ** 2) for k in counts]
+        row = one(paths, name, "alpha = 2")
+        assert row["expected"] == pytest.approx(-stats.linregress(np.log(m), np.log(tail)).slope)
+        assert row["expected_kind"] == "derived"
+    assert theory.power_law(1000, 2.0) == pytest.approx(p)
 
 
-def test_other_learning_rates_and_single_widths_do_not_count(paths: dict[str, Path], tmp_path: Path) -> None:
+def test_a_drawn_exponent_is_compared_with_the_scatter_of_seeds_once_there_are_enough(
+    paths: dict[str, Path], grid: dict[str, Path]
+) -> None:
+    row = one(paths, "toy.exponent_strong_figure", "alpha = 0")
+    assert "errors of the lines" in row["note"]
+    point = pd.read_csv(PUBLISHED / "fig6e_model_exponent.csv", comment="#")
+    point = point[(point["gamma"] + 0.5556).abs() < 0.01].set_index("alpha").loc[0]
+    assert (row["expected"], row["expected_err"]) == (point["model_exponent"], point["err"])
+
+    models = tables.read("toy_models", grid["toy_models"])
+    strong = toy.models(toy.strong(models))
+    seeds = toy.seed_scatter(strong)
+    assert seeds is not None
+    squares = np.log(strong["loss"].astype(float)).groupby([strong["gamma"], strong["alpha"], strong["m"]]).var(ddof=1)
+    assert (seeds.sd, seeds.df) == (pytest.approx(math.sqrt(squares.mean())), 3 * len(squares))
+    assert toy.seed_scatter(strong[strong["seed"] < 3]) is None
+
+
+def test_more_curves_than_fit_become_one_row(grid: dict[str, Path]) -> None:
+    row = one(grid, "toy.exponent_strong_even")
+    table = tables.read("toy_exponents", grid["toy_exponents"])
+    strong = table[(table["gamma"] < 0) & (table["alpha"] <= 1)]["exponent"] - 1
+    assert (row["n"], row["unit"]) == (len(strong), "curves")
+    assert (row["expected"], row["ours"]) == (0.0, pytest.approx(strong.median()))
+    assert f" of {len(strong)} curves agree within one standard error" in row["note"]
+
+
+def test_the_grid_is_not_moved_by_one_curve() -> None:
+    def results(last: float) -> list[Result]:
+        values = [0.98, 1.0, 1.01, 1.02, 0.99, 1.0, 1.01, 0.98, last]
+        return [Result(ours=Estimate(value=value, stderr=0.01, df=4, n=6), setting=f"{value}") for value in values]
+
+    (without,), (with_outlier,) = (toy.over_grid(results(last), 1.0) for last in (1.0, 3.0))
+    assert abs(with_outlier.ours.value - without.ours.value) < 0.02
+    assert "the farthest is +2 at 3.0" in with_outlier.note
+    assert len(toy.over_grid(results(1.0)[:8], 1.0)) == 8
+
+
+def test_rise_and_gap_are_differences_of_exponents(paths: dict[str, Path]) -> None:
+    table = tables.read("toy_exponents", paths["toy_exponents"])
+    table = table[table["experiment"] == "decay_sweep"].set_index(["gamma", "alpha"])["exponent"]
+    row = one(paths, "toy.exponent_rise")
+    assert row["ours"] == pytest.approx(table[-0.5556, 1.0] - table[-0.5556, 0.0])
+    figure = one(paths, "toy.exponent_rise_figure")
+    assert figure["expected"] == pytest.approx(1.068 - 0.841, abs=1e-3)
+    gap = one(paths, "toy.exponent_strong_minus_weak")
+    assert gap["ours"] == pytest.approx(table[-0.5556, 2.0] - table[0.3333, 2.0])
+
+
+def test_other_densities_are_compared_with_the_figure_at_their_widths(paths: dict[str, Path], tmp_path: Path) -> None:
     models = tables.read("toy_models", paths["toy_models"])
-    models = models[models["experiment"] == "learning_rate_check"]
-    models = models[models["learning_rate_factor"] != 1]
+    models.loc[models["activation_density"] == 4, "activation_density"] = 3.432
     tables.write("toy_models", models, tmp_path / "toy_models.csv")
-    tables.write("toy_exponents", toy.exponent_table(models), tmp_path / "toy_exponents.csv")
-    made = read({"toy_models": tmp_path / "toy_models.csv", "toy_exponents": tmp_path / "toy_exponents.csv"})
-    assert made.models.empty
-    assert made.exponents.empty
-    assert all(math.isnan(row.ours) for row in toy_geometry.claims(made))
+    row = one(with_fits(tmp_path, {"toy_models": tmp_path / "toy_models.csv"}), "toy.exponent_density_figure")
+    points = pd.read_csv(PUBLISHED / "fig7b_density_scaling.csv", comment="#")
+    points = points[points["m"].isin([10, 15, 25, 39]) & ((points["activation_density"] - 3.432).abs() < 0.01)]
+    line = stats.linregress(np.log(points["m"]), np.log(points["loss"]))
+    assert (row["expected"], row["expected_err"]) == (pytest.approx(-line.slope), pytest.approx(line.stderr))
+    assert one(paths, "toy.exponent_density")["verdict"] == "not_run"  # no curve has all widths of the figure
 
 
-def test_geometry_claims_see_what_the_made_up_study_holds(paths: dict[str, Path]) -> None:
-    rows = toy_geometry.claims(read(paths))
-    assert by_claim(rows, "phi_half -> 1")[0].ours == pytest.approx(0.997, abs=0.003)
-    assert by_claim(rows, "phi_half -> m/n")[0].ours == pytest.approx(1.05, abs=0.05)
-    assert by_claim(rows, "Welch")[0].ours == pytest.approx(1.02)
-    assert by_claim(rows, "less than at random")[0].ours == pytest.approx(0.49)
-    assert by_claim(rows, "falls as 1/m")[0].ours == pytest.approx(1, abs=1e-6)
-    assert by_claim(rows, "phi_1")[0].ours == pytest.approx(2, abs=0.15)
-    slope, correlation, *ratios = by_claim(rows, "unrepresented features")
-    assert slope.ours == pytest.approx(1, abs=0.05)
-    assert correlation.ours > 0.99
-    assert ratios[0].ours == pytest.approx(1.02, abs=0.03)
-
-
-def test_seed_scatter_share_is_the_variance_ratio(paths: dict[str, Path]) -> None:
-    made = read(paths)
-    (row,) = [row for row in toy_geometry.seed_scatter(made) if "alpha = 2" in row.quantity]
-    models = made.strong_models
-    models = models[models["alpha"] == 2]
-    logs = pd.DataFrame(
-        {
-            "m": models["m"],
-            "all": np.log(models["loss"]),
-            "packing": np.log(models["loss"] - models["loss_unrepresented"]),
-        }
-    )
-    variance = logs.groupby("m").var(ddof=1).mean()
-    assert row.ours == pytest.approx(1 - variance["packing"] / variance["all"])
-
-
-def test_one_seed_is_said(paths: dict[str, Path], tmp_path: Path) -> None:
+def test_other_settings_do_not_count(paths: dict[str, Path], tmp_path: Path) -> None:
     models = tables.read("toy_models", paths["toy_models"])
-    tables.write("toy_models", models[models["seed"] == 0], tmp_path / "toy_models.csv")
-    (row,) = toy_geometry.seed_scatter(read({"toy_models": tmp_path / "toy_models.csv"}))
-    assert math.isnan(row.ours)
-    assert row.note == "needs two seeds or more a width"
+    for column, value in (("learning_rate_factor", 2.0), ("initial_bias", "zero")):
+        tables.write("toy_models", models.assign(**{column: value}), tmp_path / "toy_models.csv")
+        made = with_fits(tmp_path, {"toy_models": tmp_path / "toy_models.csv"})
+        ours = rows(made, *(name for name in REGISTRY if name.startswith("toy.")))
+        assert set(ours.loc[ours["source"] == "default", "verdict"]) == {"not_run"}
 
 
-@pytest.mark.parametrize("modes", [1, 2])
-def test_dip_test_tells_one_mode_from_two(paths: dict[str, Path], tmp_path: Path, modes: int) -> None:
+def test_geometry_at_the_farthest_width(paths: dict[str, Path]) -> None:
+    models = tables.read("toy_models", paths["toy_models"])
+    models = toy.models(toy.strong(models))
+    part = models[models["alpha"] == 1]
+    row = one(paths, "toy.phi_half_strong", "alpha = 1")
+    mean = part.groupby("m")["phi_half"].mean()
+    assert row["ours"] == pytest.approx(mean[(mean - 1).abs().idxmax()])
+    assert one(paths, "toy.overlap_welch", "alpha = 1")["ours"] == pytest.approx(1.02)
+    assert one(paths, "toy.overlap_welch", "alpha = 1")["verdict"] == "no_verdict"
+    ratio = one(paths, "toy.phi_1_figure", "alpha = 1")
+    figure = pd.read_csv(PUBLISHED / "fig6c_phi_one.csv", comment="#")
+    figure = figure[figure["alpha"] == 1].set_index("m")["phi_1"]
+    each = np.exp(np.log(part["phi_1"].astype(float)).groupby(part["m"]).mean()) / figure
+    assert ratio["ours"] == pytest.approx(each.dropna()[np.log(each.dropna()).abs().idxmax()])
+
+
+def test_variance_is_relative_and_has_a_floor(paths: dict[str, Path]) -> None:
+    models = tables.read("toy_models", paths["toy_models"])
+    models = toy.models(toy.strong(models))
+    part = models[(models["alpha"] == 1) & (models["n_strong"] >= 10) & (models["welch_bound_strong"] > 0)]
+    relative = (part["std_sq_overlap_strong"] / part["mean_sq_overlap_strong"]) ** 2
+    relative = (relative / (2 * (part["m"] - 1) / (part["m"] + 2))).groupby(part["m"]).mean()
+    assert one(paths, "toy.overlap_variance", "alpha = 1")["ours"] == pytest.approx(relative.max())
+    row = one(paths, "toy.overlap_variance_floor", "alpha = 1")
+    assert 0 < row["ours"] < 1
+
+
+def test_weak_loss_is_that_of_missing_features(paths: dict[str, Path]) -> None:
+    row = one(paths, "toy.weak_loss", "alpha = 1")
+    assert (row["ours"], row["verdict"]) == (pytest.approx(1.02, abs=0.03), "reproduced")
+    assert one(paths, "toy.weak_loss_figure", "alpha = 0")["n"] == 4
+
+
+@pytest.mark.parametrize(("low", "high", "expected"), [(0.05, 0.95, 0.0), (0.5, 0.95, 0.5)])
+def test_norms_between_the_groups(
+    paths: dict[str, Path], tmp_path: Path, low: float, high: float, expected: float
+) -> None:
     features = tables.read("toy_features", paths["toy_features"])
-    random = np.random.default_rng(0)
-    centre = random.integers(0, modes, len(features))
-    features["norm"] = np.abs(0.3 + centre + 0.05 * random.standard_normal(len(features)))
+    features["norm"] = np.where(np.arange(len(features)) % 2, low, high)
     tables.write("toy_features", features, tmp_path / "toy_features.csv")
-    rows = list(toy_geometry.bimodal(read(paths, features=tmp_path / "toy_features.csv")))
-    assert [row.ours for row in rows] == pytest.approx([modes - 1.0] * 2, abs=0.15)
+    found = rows({**paths, "toy_features": tmp_path / "toy_features.csv"}, "toy.norms_two_groups")
+    assert found["ours"].to_list() == pytest.approx([expected] * 2)
 
 
-def test_overlap_exponent_is_least_squares_with_a_factor_a_family() -> None:
-    heads = published.read(PUBLISHED / "fig8a_llm_overlap.csv", language_models.OVERLAPS)
-    k, error, n = language_models.overlap_exponent(heads["family"], heads["m"], heads["mean_square_overlap"])
-    X = np.column_stack([pd.get_dummies(heads["family"]).to_numpy(float), np.log(heads["m"])])
-    y = np.log(heads["mean_square_overlap"].to_numpy())
-    best, squares, *_ = np.linalg.lstsq(X, y, rcond=None)
-    assert (k, n) == (pytest.approx(-best[-1]), 25)
-    assert error == pytest.approx(np.sqrt(np.linalg.inv(X.T @ X)[-1, -1] * squares[0] / (25 - 5)))
-    one = heads[heads["family"] == "gpt2"].head(2)
-    assert math.isnan(language_models.overlap_exponent(one["family"], one["m"], one["mean_square_overlap"])[0])
+def test_frequent_features_have_norm_above_one(paths: dict[str, Path], tmp_path: Path) -> None:
+    features = tables.read("toy_features", paths["toy_features"])
+    features["norm"] = np.where(features["feature"] <= 100, 1.1, 0.9)
+    tables.write("toy_features", features, tmp_path / "toy_features.csv")
+    found = rows({**paths, "toy_features": tmp_path / "toy_features.csv"}, "toy.norms_by_frequency")
+    assert found["ours"].to_list() == [1.0, 1.0]  # alpha = 1 and 2
 
 
-def test_measured_heads_are_claims_of_their_own() -> None:
+def test_laws_of_the_published_points_and_of_ours(paths: dict[str, Path]) -> None:
+    found = rows(paths, "toy.laws_strong", "toy.laws_weak_others")
+    theirs = found[(found["id"] == "toy.laws_strong") & (found["source"] == "published data")]
+    assert theirs["ours"].to_list() == pytest.approx([1.0055, 0.9840, 0.8864], abs=1e-4)
+    weak = found[(found["id"] == "toy.laws_weak_others") & (found["source"] == "published data")]
+    assert weak["ours"].to_list() == pytest.approx([0.706, 0.213], abs=1e-3)
+    assert len(found[found["source"] == "default"]) == 5
+
+
+def test_the_overlap_exponent_is_least_squares_with_a_factor_per_family() -> None:
+    heads = published.read(PUBLISHED / "fig8a_llm_overlap.csv", ["family", "m", "mean_square_overlap"])
+    logs = heads.assign(y=np.log(heads["mean_square_overlap"])).groupby(["family", "m"], as_index=False)["y"].mean()
+    X = np.column_stack([pd.get_dummies(logs["family"]).to_numpy(float), np.log(logs["m"])])
+    best, squares, *_ = np.linalg.lstsq(X, logs["y"], rcond=None)
+    found = estimate.common_exponent(heads["family"], heads["m"], heads["mean_square_overlap"])
+    df = len(logs) - logs["family"].nunique() - 1
+    assert (found.value, found.n, found.df) == (pytest.approx(-best[-1]), len(logs), df)
+    assert found.stderr == pytest.approx(np.sqrt(np.linalg.inv(X.T @ X)[-1, -1] * squares[0] / df))
+    alone = heads[heads["family"] == "gpt2"].head(2)
+    assert math.isnan(estimate.common_exponent(alone["family"], alone["m"], alone["mean_square_overlap"]).value)
+
+
+def test_seeds_of_a_width_are_averaged_before_the_line() -> None:
+    m = np.repeat([16.0, 32.0, 64.0, 128.0], 2)
+    values = 4 / m * np.exp([0.1, -0.1, 0.2, 0.0, 0.0, -0.2, 0.1, -0.1])
+    line = stats.linregress(np.log(m[::2]), np.log(values).reshape(4, 2).mean(axis=1))
+    found = estimate.common_exponent(np.full(8, "local"), m, values)
+    assert (found.value, found.stderr) == (pytest.approx(-line.slope), pytest.approx(line.stderr))
+    assert (found.n, found.df) == (4, 2)
+
+
+def measured_heads(folder: Path, source: str) -> dict[str, Path]:
     m = np.array([16, 32, 64, 128])
-    common = {"family": "local", "source": "local", "status": "measured", "m": m}
-    heights = {"mean_sq_overlap": 4 / m, "centred_mean_sq_overlap": m**-0.5}
-    rows = pd.DataFrame({"model": [f"m{width}" for width in m], **common, **heights})
-    measured = tables.validate("llm_overlaps", filled("llm_overlaps", rows.to_dict("records")), "test")
-    heads = published.read(PUBLISHED / "fig8a_llm_overlap.csv", language_models.OVERLAPS)
-    claims = {(row.source, row.quantity.rsplit(", ")[-1]): row for row in language_models.overlaps(measured, heads)}
-    assert claims["local", "raw"].ours == pytest.approx(1)
-    assert claims["local", "centred"].ours == pytest.approx(0.5)
-    assert math.isnan(claims["hub", "raw"].ours)
+    common = {"family": "own", "source": source, "status": "measured", "m": m, "phi_half_relative": 1.0}
+    heights = {"mean_sq_overlap_all_rows": 4 / m, "centred_mean_sq_overlap": m**-0.5}
+    made = pd.DataFrame({"model": [f"m{width}" for width in m], **common, **heights})
+    tables.write("llm_overlaps", filled("llm_overlaps", made.to_dict("records")), folder / "llm_overlaps.csv")
+    return {"llm_overlaps": folder / "llm_overlaps.csv"}
+
+
+def test_local_heads_are_kept_apart_from_open_ones(tmp_path: Path) -> None:
+    local = measured_heads(tmp_path, "local")
+    assert set(rows(local, "llm.overlap")["source"]) == {"published data"}
+    assert one(local, "local.overlap", "all rows")["ours"] == pytest.approx(1)
+    assert one(local, "local.overlap", "centred")["ours"] == pytest.approx(0.5)
+    hub = measured_heads(tmp_path, "hub")
+    assert one(hub, "local.overlap")["verdict"] == "not_run"
+    assert one(hub, "llm.overlap", "all rows")["ours"] == pytest.approx(1)
+    assert one(hub, "llm.heads_represented")["verdict"] == "reproduced"
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
@@ -176,11 +273,16 @@ def test_nothing_there_is_not_run_and_never_a_crash(tmp_path: Path, monkeypatch:
     output = tmp_path / "claims.csv"
     run(monkeypatch, "--tables", tmp_path / "toy_models.csv", "--published", PUBLISHED, "--output", output)
     table = tables.read("claims", output)
-    ran = table[table["verdict"] != "not_run"]
-    assert set(ran["source"]) == {"published data"}  # the overlaps read off Fig. 8a need nothing else
+    assert set(table.loc[table["verdict"] != "not_run", "source"]) == {"published data"}
     missing = table[table["verdict"] == "not_run"]
     assert missing["note"].str.contains("snakemake").all()
     assert missing["ours"].isna().all()
+    assert set(table["id"]) == set(REGISTRY)
+
+
+def test_a_file_that_is_no_table_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SystemExit, match=r"nonsense\.csv: no table nonsense"):
+        run(monkeypatch, "--tables", "nonsense.csv", "--published", PUBLISHED, "--output", tmp_path / "claims.csv")
 
 
 def test_whole_table_and_figure(paths: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,15 +297,28 @@ def test_whole_table_and_figure(paths: dict[str, Path], tmp_path: Path, monkeypa
     output = tmp_path / "claims.csv"
     files = [*paths.values(), *(tmp_path / f"{name}.csv" for name in ("llm_loss_fit", "width_fit", "chinchilla_fit"))]
     run(monkeypatch, "--tables", *files, "--published", PUBLISHED, "--output", output)
-    table = tables.read("claims", output).set_index("claim")
-    width = table.loc["parameters grow as m^2.52"]
+    table = tables.read("claims", output).set_index("id")
+    width = table.loc["llm.width_exponent"]
     assert (width["ours"], width["verdict"]) == (pytest.approx(2.5226, abs=1e-4), "reproduced")
-    loss = table.loc["language models: loss falls as a power of m near 1"]
-    assert (loss["expected_err"], loss["verdict"]) == (0.04, "reproduced")
-    law = table.loc["Chinchilla: alpha_N = 0.35"]
+    loss = table.loc["llm.loss"]
+    assert (loss["expected_err"], loss["n"], loss["verdict"]) == (0.04, 27, "reproduced")
+    law = table.loc["llm.chinchilla_alpha_n"]
     assert law["verdict"] == "not_run"
     assert "chinchilla_points" in law["note"]
     picture = tmp_path / "claims.png"
     monkeypatch.setattr(sys, "argv", ["fits", "--figure", "claims", f"--claims={output}", f"--output={picture}"])
     command.run(figures.main)
     assert picture.stat().st_size > 10_000
+
+
+def test_the_least_variance_is_that_of_frames() -> None:
+    angles = np.pi * np.arange(3) / 3
+    assert geometry.least_sq_overlap_variance(3, 2, 0.25) == pytest.approx(0)  # three lines at 60 degrees, an ETF
+    angles = np.pi * np.arange(5) / 5
+    rows_of_frame = np.column_stack([np.cos(angles), np.sin(angles)])
+    found = geometry.squared_overlaps(rows_of_frame)
+    assert geometry.least_sq_overlap_variance(5, 2, found.mean_sq) == pytest.approx(found.std_sq**2)
+    rng = np.random.default_rng(0)
+    for nu, m in ((20, 3), (60, 6), (30, 10)):
+        found = geometry.squared_overlaps(rng.standard_normal((nu, m)))
+        assert geometry.least_sq_overlap_variance(nu, m, found.mean_sq) <= found.std_sq**2

@@ -17,7 +17,7 @@ from scaling.claims import __main__ as command
 from scaling.claims import registry, verdict
 from scaling.claims.registry import REGISTRY, Claim, Result, claim
 from scaling.claims.study import Study
-from scaling.fits.estimate import Estimate, mean_over
+from scaling.fits.estimate import Estimate, mean_over, pooled_df
 
 
 ROOT = Path(__file__).parents[1]
@@ -88,7 +88,7 @@ def test_few_degrees_of_freedom_ask_for_more() -> None:
 def test_degrees_of_freedom_are_those_of_welch() -> None:
     a, b = [1.0, 2.0, 4.0, 3.5], [2.0, 2.5, 7.0, 5.0, 9.0, 1.0]
     result = stats.ttest_ind(a, b, equal_var=False)
-    assert verdict.pooled_df(float(stats.sem(a)), 3, float(stats.sem(b)), 5) == pytest.approx(result.df)
+    assert pooled_df(float(stats.sem(a)), 3, float(stats.sem(b)), 5) == pytest.approx(result.df)
     ours = Estimate(value=np.mean(a), stderr=float(stats.sem(a)), df=3, n=4)
     row = judged(Result(ours=ours, expected=np.mean(b), expected_err=float(stats.sem(b)), expected_df=5)).iloc[0]
     assert row["pvalue_holm"] == pytest.approx(result.pvalue)
@@ -114,8 +114,9 @@ def test_holm_counts_a_curve_once() -> None:
     relation=st.sampled_from(["equal", "at least", "at most"]),
 )
 def test_a_larger_error_never_decides(value: float, stderr: float, df: float, relation: str) -> None:
-    before = one(value, stderr, df, relation=relation)
-    after = one(value, 2 * stderr, df, relation=relation)
+    results = [Result(ours=Estimate(value=value, stderr=factor * stderr, df=df, n=6)) for factor in (1, 2)]
+    made = Claim(id="made_up.claim", function=lambda study: results, **{**FIELDS, "relation": relation})
+    before, after = registry.table(EMPTY, [made])["verdict"]
     assert before in ("reproduced", "inconclusive", "differs")
     assert after in (before, "inconclusive")
 
@@ -171,9 +172,9 @@ def test_the_workflow_passes_every_table_that_a_claim_reads() -> None:
     assert not [name for name in sorted(needed) if f'"{name}"' not in named], "add these to CLAIM_TABLES"
 
 
-def test_mean_over_counts_a_width_once() -> None:
-    found = mean_over([10, 10, 20, 40], [1.0, 3.0, 4.0, 6.0])
+def test_mean_over_counts_a_group_once() -> None:
+    found = mean_over([10, 10, 20, 40], [1.0, 3.0, 4.0, 6.0], unit="models")
     assert (found.value, found.n, found.df) == (4.0, 3, 2)
     assert found.stderr == pytest.approx(stats.sem([2.0, 4.0, 6.0]))
-    assert mean_over([], []).n == 0
-    assert math.isnan(mean_over([10], [1.0]).stderr)
+    assert mean_over([], [], unit="models").n == 0
+    assert math.isnan(mean_over([10], [1.0], unit="models").stderr)

@@ -129,8 +129,7 @@ def test_measured_losses_are_fitted_beside_the_published(tmp_path: Path, call: C
     assert "too few clusters" in table.loc[("local", "all", "power"), "note"]
     found = tables.read("llm_loss_intercepts", intercepts).set_index(["source", "family"])["intercept"]
     assert found["local", "local"] == pytest.approx(3, abs=1e-3)
-    together = table.loc[("published and measured", "all", "power")]
-    assert (together["n_points"], together["n_groups"]) == (112, 17)
+    assert set(table.index.get_level_values("source")) == {"published", "local"}
 
 
 def test_no_network_is_said_within_seconds_and_everything_goes_on(tmp_path: Path, call: Callable[..., None]) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from synthetic_toy import filled
 from transformers import AutoModelForCausalLM
 
 from scaling import command, tables
-from scaling.claims import family as family_claims
+from scaling.claims import local_models, registry  # noqa: F401
+from scaling.claims.study import Study
 from scaling.command import InputError
 from scaling.figures import family as figures
 from scaling.llm import overlaps, training, vocabulary
@@ -305,23 +307,26 @@ def test_a_record_that_is_none_is_named(tmp_path: Path) -> None:
             read_record(tmp_path / name)
 
 
+def family_claims(family: pd.DataFrame) -> pd.DataFrame:
+    """The claims about models trained here, from one table."""
+    study = Study.read([], Path("resources/published"), "default")
+    study = replace(study, frames={**study.frames, "llm_family": family})
+    names = ("phi_half_strong", "phi_half_weak", "loss_gain", "learning_rate")
+    return registry.table(study, [registry.REGISTRY[f"local.{name}"] for name in names]).set_index("id")
+
+
 def test_claims_follow_from_the_table(table: pd.DataFrame) -> None:
-    found = {claim.quantity: claim for claim in family_claims.claims(table)}
-    knob = [found[f"mean phi_half of the head, gamma {sign} 0"] for sign in "<>"]
-    assert [claim.ours for claim in knob] == [1.0, pytest.approx(0.1)]
-    gain = found["fall of the loss over the widths, gamma > 0 over gamma < 0"]
-    assert (gain.ours, gain.n) == (pytest.approx(0.75), 2)
-    rate = found["largest gain by another learning rate, share of the loss"]
-    assert rate.ours == pytest.approx(1 - 3.6 / 3.5)
+    found = family_claims(table)
+    assert found["ours"].to_list() == pytest.approx([1.0, 0.1, 0.75, 1 - 3.6 / 3.5])
+    assert (found.loc["local.loss_gain", "n"], found.loc["local.loss_gain", "unit"]) == (2, "seeds")
 
 
 def test_a_family_that_is_not_there_claims_nothing() -> None:
     empty = pd.DataFrame(columns=list(tables.dictionary()["llm_family"]["columns"]))
-    assert all(math.isnan(claim.ours) for claim in family_claims.claims(empty))
+    assert set(family_claims(empty)["verdict"]) == {"not_run"}
     one_seed = tables.validate("llm_family", family_table(records(seeds=1), measured_heads()), "test")
-    (gain,) = [claim for claim in family_claims.claims(one_seed) if "fall" in claim.quantity]
-    assert math.isnan(gain.ours_err)
-    assert "one seed, so no error" in gain.note
+    gain = family_claims(one_seed).loc["local.loss_gain"]
+    assert (gain["verdict"], "one seed, so no error" in gain["note"]) == ("no_verdict", True)
 
 
 @pytest.mark.parametrize("rows", ["all", "none"])

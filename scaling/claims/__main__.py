@@ -1,5 +1,7 @@
 """Compare every registered claim with the tables of a run and write `claims.csv`.
 
+    python -m scaling.claims --tables results/tables/*.csv --published resources/published --output claims.csv
+
 Claims whose tables are missing get the verdict not_run.
 """
 
@@ -7,35 +9,23 @@ import argparse
 import logging
 from pathlib import Path
 
-import pandas as pd
-
 from scaling import command, tables
-from scaling.claims import bridge, family, language_models, registry, toy_exponents, toy_geometry, verdict
+from scaling.claims import (  # noqa: F401  (importing a module registers its claims)
+    language_models,
+    local_models,
+    registry,
+    toy_exponents,
+    toy_geometry,
+    toy_laws,
+)
 from scaling.claims.study import Study
-from scaling.claims.toy_study import ToyStudy
-
-
-def every_row(study: Study) -> pd.DataFrame:
-    """Table `claims` of a study: the registered claims, and those that are not registered yet."""
-    toy = ToyStudy.of(study)
-    heads = study.published("fig8a_llm_overlap", language_models.OVERLAPS)
-    rows = [row for claim in registry.REGISTRY.values() for row in claim.rows(study)]
-    rows += bridge.rows("toy", [*toy_exponents.claims(toy), *toy_geometry.claims(toy)])
-    rows += bridge.rows(
-        "llm",
-        [
-            *language_models.overlaps(study.table("llm_overlaps"), heads),
-            *language_models.losses(study.table("llm_loss_fit")),
-            *language_models.chinchilla(study.table("width_fit"), study.table("chinchilla_fit")),
-            *family.claims(study.table("llm_family")),
-        ],
-    )
-    return verdict.judged(pd.DataFrame(rows))[list(tables.dictionary()["claims"]["columns"])]
 
 
 def main() -> None:
     """Command line: read the tables that exist, write the claims."""
-    parser = argparse.ArgumentParser(prog="python -m scaling.claims", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m scaling.claims", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
         "--tables", type=Path, nargs="+", default=[], help="tables of a run, such as results/tables/*.csv"
     )
@@ -43,7 +33,7 @@ def main() -> None:
     parser.add_argument("--study", default="default", help="name of the study, for the column source")
     parser.add_argument("--output", required=True, help="table claims to write")
     options = parser.parse_args()
-    table = every_row(Study.read(options.tables, options.published, options.study))
+    table = registry.table(Study.read(options.tables, options.published, options.study))
     tables.write("claims", table, options.output)
     counts = table["verdict"].value_counts()
     logging.info("%d rows: %s", len(table), ", ".join(f"{count} {name}" for name, count in counts.items()))

@@ -1,153 +1,244 @@
-"""Claims about language models: overlaps, losses, the Chinchilla law."""
+"""Claims about open language models (Fig. 8), the frequencies of their tokens, and the Chinchilla law."""
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from scaling.claims.bridge import Claim
-from scaling.claims.toy_study import records
-from scaling.fits import inputs
-from scaling.fits.llm import TOGETHER
+from scaling.claims.registry import EXPONENT, RATIO, SHARE, Result, claim
+from scaling.claims.study import Study, records
+from scaling.fits import estimate, inputs
+from scaling.fits.estimate import Estimate
 
 
 PUBLISHED_DATA = "published data"
-HOW_TO_MEASURE = {
-    "hub": "needs the Hub: `snakemake --cores all llm --configfile config.yaml config/paper.yaml`, then `fits`",
-    "local": "no local checkpoint measured: name some in config.yaml under `llm: models:`, `snakemake --cores all llm`",
-}
-POOLED = "exponent of the mean squared overlap, a factor a family"
-OVERLAPS = ["family", "m", "mean_square_overlap"]
+AUTHORS_ERROR = 0.03599  # the error of alpha_m in the authors' notebook, 0.04 when rounded
+MEASURE = "`snakemake --cores all llm fits --configfile config.yaml config/paper.yaml` (needs a network)"
+FIT = "`snakemake --cores all fits`"
 
 
-def overlap_exponent(family: pd.Series, m: pd.Series, overlap: pd.Series) -> tuple[float, float, int]:
-    """k of mean squared overlap = c[family] m^-k: slope in logs, its standard error, and the number of models.
-
-    NaN with fewer than two models more than families, or when no family has two widths.
-    """
-    logs = pd.DataFrame({"x": np.log(m.astype(float)), "y": np.log(overlap.astype(float))})
-    centred = logs - logs.groupby(family).transform("mean")
-    x, y = centred["x"], centred["y"]
-    freedom = len(x) - family.nunique() - 1
-    spread = float((x**2).sum())
-    if freedom < 1 or spread < 1e-12:
-        return math.nan, math.nan, len(x)
-    slope = float((x * y).sum()) / spread
-    return -slope, math.sqrt(float(((y - slope * x) ** 2).sum()) / freedom / spread), len(x)
+def by_family(heads: pd.DataFrame, column: str) -> Estimate:
+    """Exponent of a mean squared overlap in m with a factor per family."""
+    rows = heads[heads[column] > 0]
+    return estimate.common_exponent(rows["family"], rows["m"], rows[column])
 
 
-def overlaps(measured: pd.DataFrame, published: pd.DataFrame) -> Iterator[Claim]:
-    """Mean squared overlap of the heads' rows falls as 1/m: published points, then measured ones, raw and centred."""
-    common: dict[str, Any] = {
-        "claim": "language models: mean squared overlap falls as 1/m",
-        "where": "Fig. 8a",
-        "published": 1.0,
-    }
-    k, error, n = overlap_exponent(published["family"], published["m"], published["mean_square_overlap"])
-    yield Claim(**common, quantity=POOLED, ours=k, ours_err=error, n=n, source=PUBLISHED_DATA)
-    for source, quantity, heads in heads_by_source(measured):
-        for kind, column in (("raw", "mean_sq_overlap"), ("centred", "centred_mean_sq_overlap")):
-            rows = heads[heads[column].notna() & (heads[column] > 0)]
-            here: dict[str, Any] = {**common, "quantity": f"{quantity}, {kind}", "source": source}
-            if rows.empty:
-                yield Claim(**here, note=HOW_TO_MEASURE[source])
-                continue
-            k, error, n = overlap_exponent(rows["family"], rows["m"], rows[column])
-            yield Claim(**here, ours=k, ours_err=error, n=n, note=f"too few models: {n}" if math.isnan(k) else "")
-
-
-def heads_by_source(measured: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """(source, quantity, heads): those of the Hub, all families together; local ones, each family by itself."""
-    yield "hub", POOLED, measured[measured["source"] == "hub"]
-    local = measured[measured["source"] == "local"]
-    if local.empty:
-        yield "local", POOLED, local
-    for family, heads in local.groupby("family"):
-        yield "local", f"exponent of the mean squared overlap, {family}", heads
-
-
-def losses(fits: pd.DataFrame) -> Iterator[Claim]:
-    """The loss falls as m^-0.91, and the authors' error of that exponent by their own formula."""
-    common: dict[str, Any] = {
-        "claim": "language models: loss falls as a power of m near 1",
-        "where": "Fig. 8b",
-        "quantity": "alpha_m of L = C/m^alpha_m + L0[family, data set]",
-        "published": 0.91,
-        "published_err": 0.04,
-    }
-    power = fits[fits["form"] == "power"]
-    whole = power[power["subset"] == "all"]
-    for source in ["published", *sorted(set(whole["source"]) - {"published"})]:
-        name = PUBLISHED_DATA if source == "published" else str(source)
-        rows = whole[whole["source"] == source]
-        if rows.empty:
-            yield Claim(**common, source=name, note="no fit: `snakemake --cores all fits`")
-            continue
-        row = next(records(rows))
-        without = power[(power["source"] == source) & power["subset"].str.startswith("without")]["exponent"]
-        by_model = row.exponent_stderr if math.isnan(row.exponent_stderr_cluster) else row.exponent_stderr_cluster
-        note = f"error by model; independent residuals {row.exponent_stderr:.3f}; alpha_m = 1 has p = "
-        note += f"{row.pvalue_exponent_one:.2f}"
-        if len(without):
-            note += f"; without one family {without.min():.2f} to {without.max():.2f}"
-        if source == TOGETHER:
-            note = f"one C for all, though small models may have another; {note}"
-        if row.status != inputs.CONVERGED:
-            note = f"{row.status}: {row.note}"
-        ours = row.exponent if row.status == inputs.CONVERGED else math.nan
-        yield Claim(**common, ours=ours, ours_err=by_model, n=row.n_points, source=name, note=note)
-        if source == "published":
-            yield Claim(
-                claim="the published error of alpha_m",
-                where="Fig. 8b",
-                quantity="error of alpha_m by the authors' formula, 0.04 when rounded",
-                published=0.03599,
-                ours=row.exponent_stderr_authors,
-                n=row.n_points,
-                source=name,
-                note="it takes C and every L0 as known and enters one point with L < L0 as log 0 = 0",
-            )
-
-
-def chinchilla(widths: pd.DataFrame, fits: pd.DataFrame) -> Iterator[Claim]:
-    """N ~ m^2.52, alpha_N = 0.35, and their product alpha_m = 0.88: Huber's fit without the five highest losses."""
-    common: dict[str, Any] = {"where": "text on Chinchilla", "source": PUBLISHED_DATA}
-    k = widths[widths["subset"] == "all"]
-    row = None if k.empty else next(records(k))
-    yield Claim(
-        **common,
-        claim="parameters grow as m^2.52",
-        quantity="k of N ~ m^k, Table A9 of Hoffmann et al.",
-        published=2.52,
-        published_err=0.03,
-        ours=math.nan if row is None else row.exponent,
-        ours_err=math.nan if row is None else row.exponent_stderr,
-        n=0 if row is None else row.n_points,
-        note="no fit: `snakemake --cores all fits`" if row is None else "",
+@claim(
+    id="llm.overlap",
+    text="language models: the mean squared overlap falls as 1/m",
+    origin="statement",
+    where="Fig. 8a",
+    quantity="exponent of the mean squared overlap in m, a factor per family",
+    expected=1.0,
+    expected_kind="published",
+    delta=EXPONENT,
+    tables=["llm_overlaps"],
+    how_to_run=MEASURE,
+)
+def overlap(study: Study) -> Iterator[Result]:
+    """The points of Fig. 8a, and the heads measured from the Hub: all rows as in the figure, and centred."""
+    points = study.published("fig8a_llm_overlap", ["family", "m", "mean_square_overlap"])
+    note = "independent rows have exponent 1, too"
+    yield Result(
+        ours=by_family(points, "mean_square_overlap"), source=PUBLISHED_DATA, curve="overlaps of Fig. 8a", note=note
     )
-    huber = fits[fits["estimator"] == "huber"].sort_values("n_excluded", ascending=False)
-    law = None if huber.empty else next(records(huber))
-    others = fits["alpha"].dropna()
-    note = "no fit: `snakemake --cores all fits`" if law is None else ""
-    if law is not None and law.status != inputs.CONVERGED:
-        note = f"{law.status}: {law.note}"
-    elif law is not None:
-        note = f"Huber, {law.n_excluded} points excluded, error by model size"
-        note += f"; other estimators and exclusions give alpha_N {others.min():.3f} to {others.max():.3f}"
-    for claim, quantity, value, error, name in (
-        ("Chinchilla: alpha_N = 0.35", "alpha_N of L = E + A/N^alpha_N + B/D^beta", 0.35, 0.02, "alpha"),
-        ("Chinchilla: alpha_m = 0.88", "alpha_m = k alpha_N", 0.88, 0.06, "alpha_m"),
-    ):
-        yield Claim(
-            **common,
-            claim=claim,
-            quantity=quantity,
-            published=value,
-            published_err=error,
-            ours=math.nan if law is None else getattr(law, name),
-            ours_err=math.nan if law is None else getattr(law, f"{name}_stderr_cluster"),
-            n=0 if law is None else law.n_points,
-            note=note,
+    heads = study.table("llm_overlaps")
+    heads = heads[heads["source"] == "hub"]
+    for words, column in (("all rows", "mean_sq_overlap_all_rows"), ("centred", "centred_mean_sq_overlap")):
+        if len(heads):
+            ours = by_family(heads, column)
+            yield Result(ours=ours, setting=words, source="hub", curve=f"overlaps, {words}", note=note)
+
+
+@claim(
+    id="llm.heads_represented",
+    text="language models: every token is represented, so the heads are in strong superposition",
+    origin="statement",
+    where="section on language models",
+    quantity="share of rows with norm above half the mean norm, mean over heads",
+    expected=1.0,
+    expected_kind="published",
+    delta=SHARE,
+    tables=["llm_overlaps"],
+    how_to_run=MEASURE,
+)
+def heads_represented(study: Study) -> Iterator[Result]:
+    """phi_half in units of the mean norm, since the scale of a head's rows is arbitrary."""
+    heads = study.table("llm_overlaps")
+    shares = heads[heads["source"] == "hub"].dropna(subset=["phi_half_relative"])
+    if len(shares):
+        values = shares["phi_half_relative"].astype(float)
+        ours = estimate.mean_over(shares["model"].astype(str), values, unit="models")
+        yield Result(ours=ours, source="hub", note=f"from {values.min():.3f} to {values.max():.3f}")
+
+
+@claim(
+    id="llm.token_exponent",
+    text="token frequencies are a power law with exponent near 1",
+    origin="statement",
+    where="section on language models",
+    quantity="alpha of the truncated zeta law",
+    expected=1.0,
+    expected_kind="published",
+    delta=EXPONENT,
+    tables=["token_frequencies"],
+    how_to_run="`snakemake --cores all llm`",
+)
+def token_exponent(study: Study) -> Iterator[Result]:
+    """Each tokenizer and text once; bytes are no tokens."""
+    rows = study.table("token_frequencies").dropna(subset=["exponent"])
+    rows = rows[rows["tokenizer"] != "bytes"].drop_duplicates(["text", "vocabulary", "n_tokens", "exponent"])
+    for row in records(rows):
+        ours = Estimate(value=float(row.exponent), stderr=float(row.exponent_stderr), n=int(row.n_seen), unit="tokens")
+        note = f"a line over the ranks {row.rank_min} to {row.rank_max} has slope {row.exponent_window:.2f}"
+        yield Result(ours=ours, setting=f"{row.tokenizer}, {row.text}", note=f"{note}; the law is only approximate")
+
+
+def power_fits(study: Study, source: str) -> pd.DataFrame:
+    """Power-law fits of one source: all its points, then without each family."""
+    fits = study.table("llm_loss_fit")
+    return fits[(fits["form"] == "power") & (fits["source"] == source)]
+
+
+def loss_exponent(rows: pd.DataFrame) -> tuple[Estimate, str] | None:
+    """alpha_m of the fit of all points with its error by model, and what to know about it; None without a fit."""
+    whole = rows[rows["subset"] == "all"]
+    if whole.empty:
+        return None
+    row = next(records(whole))
+    if row.status != inputs.CONVERGED:
+        return Estimate(value=math.nan, n=0, unit="models"), f"{row.status}: {row.note}"
+    clustered = not pd.isna(row.exponent_stderr_cluster)
+    stderr = row.exponent_stderr_cluster if clustered else row.exponent_stderr
+    note = f"error {'by model' if clustered else 'with independent residuals'}; alpha_m = 1 has p = "
+    note += f"{row.pvalue_exponent_one:.2f}" if row.pvalue_exponent_one >= 0.005 else "< 0.005"
+    without = rows.loc[rows["subset"].str.startswith("without"), "exponent"].dropna()
+    if len(without):
+        note += f"; without one family {without.min():.2f} to {without.max():.2f}"
+    ours = Estimate(
+        value=float(row.exponent), stderr=float(stderr), df=row.n_models - 1, n=int(row.n_models), unit="models"
+    )
+    return ours, note
+
+
+@claim(
+    id="llm.loss",
+    text="language models: the loss falls as a power of m near 1",
+    origin="statement",
+    where="Fig. 8b",
+    quantity="alpha_m of L = C/m^alpha_m + L0[family, data set]",
+    expected=0.91,
+    expected_err=0.04,
+    expected_kind="published",
+    delta=EXPONENT,
+    tables=["llm_loss_fit"],
+    how_to_run=MEASURE,
+)
+def loss(study: Study) -> Iterator[Result]:
+    """The points of Fig. 8b, and losses measured from the Hub."""
+    for source, name in (("published", PUBLISHED_DATA), ("hub", "hub")):
+        found = loss_exponent(power_fits(study, source))
+        if found:
+            yield Result(ours=found[0], source=name, curve="losses of language models", note=found[1])
+
+
+@claim(
+    id="llm.loss_error",
+    text="the published error of alpha_m follows from the authors' formula",
+    origin="statement",
+    where="Fig. 8b",
+    quantity="error of alpha_m by this formula over that of the authors' notebook",
+    expected=1.0,
+    expected_kind="published",
+    delta=RATIO,
+    tables=["llm_loss_fit"],
+    how_to_run=FIT,
+)
+def loss_error(study: Study) -> Iterator[Result]:
+    """The formula takes C and every L0 as known, so it is no standard error."""
+    rows = power_fits(study, "published")
+    for row in records(rows[rows["subset"] == "all"]):
+        ours = Estimate(
+            value=float(row.exponent_stderr_authors) / AUTHORS_ERROR, stderr=0.0, n=int(row.n_points), unit="points"
         )
+        note = f"{row.exponent_stderr_authors:.4f}; the formula takes C and every L0 as known"
+        yield Result(ours=ours, source=PUBLISHED_DATA, curve="losses of language models", note=note)
+
+
+@claim(
+    id="llm.width_exponent",
+    text="Chinchilla: the number of parameters grows as m^2.52",
+    origin="statement",
+    where="text on Chinchilla",
+    quantity="k of N ~ m^k, Table A9 of Hoffmann et al.",
+    expected=2.52,
+    expected_err=0.03,
+    expected_kind="published",
+    delta=EXPONENT,
+    tables=["width_fit"],
+    how_to_run=FIT,
+)
+def width_exponent(study: Study) -> Iterator[Result]:
+    """A line in logs through the 50 shapes."""
+    rows = study.table("width_fit")
+    for row in records(rows[rows["subset"] == "all"]):
+        ours = Estimate(
+            value=row.exponent, stderr=row.exponent_stderr, df=row.n_points - 2, n=row.n_points, unit="models"
+        )
+        yield Result(ours=ours, source=PUBLISHED_DATA, curve="shapes of the Chinchilla models")
+
+
+def chinchilla(study: Study, name: str) -> Iterator[Result]:
+    """One number of Huber's fit with the most points excluded, its error by bootstrap over model sizes."""
+    fits = study.table("chinchilla_fit")
+    huber = fits[fits["estimator"] == "huber"].sort_values("n_excluded", ascending=False)
+    for row in records(huber.head(1)):
+        fitted = row.status == inputs.CONVERGED
+        others = fits[name].dropna()
+        note = f"{row.status}: {row.note}"
+        if fitted:
+            note = f"Huber, {row.n_excluded} points excluded, error by model size"
+            note += f"; other estimators and exclusions give {others.min():.3f} to {others.max():.3f}"
+        ours = Estimate(
+            value=float(getattr(row, name)) if fitted else math.nan,
+            stderr=float(getattr(row, f"{name}_stderr_cluster")),
+            n=int(row.n_points),
+            unit="points",
+        )
+        yield Result(ours=ours, source=PUBLISHED_DATA, curve="losses of the Chinchilla models", note=note)
+
+
+@claim(
+    id="llm.chinchilla_alpha_n",
+    text="Chinchilla: alpha_N = 0.35",
+    origin="statement",
+    where="text on Chinchilla",
+    quantity="alpha_N of L = E + A/N^alpha_N + B/D^beta",
+    expected=0.35,
+    expected_err=0.02,
+    expected_kind="published",
+    delta=EXPONENT / 2.52,  # the margin of alpha_m = 2.52 alpha_N
+    tables=["chinchilla_fit"],
+    how_to_run=FIT,
+)
+def chinchilla_alpha_n(study: Study) -> Iterator[Result]:
+    """The exponent of the number of parameters."""
+    return chinchilla(study, "alpha")
+
+
+@claim(
+    id="llm.chinchilla_alpha_m",
+    text="Chinchilla: alpha_m = 0.88",
+    origin="statement",
+    where="text on Chinchilla",
+    quantity="alpha_m = k alpha_N",
+    expected=0.88,
+    expected_err=0.06,
+    expected_kind="published",
+    delta=EXPONENT,
+    tables=["chinchilla_fit"],
+    how_to_run=FIT,
+)
+def chinchilla_alpha_m(study: Study) -> Iterator[Result]:
+    """The exponent of the width."""
+    return chinchilla(study, "alpha_m")

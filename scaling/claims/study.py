@@ -1,8 +1,9 @@
 """What a claim reads: the tables of one run by name, and the points read off the paper's figures."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -46,3 +47,8 @@ class Study:
     def published(self, figure: str, columns: list[str]) -> pd.DataFrame:
         """Points read off a figure of the paper."""
         return published.read(self.resources / f"{figure}.csv", columns)
+
+
+def records(frame: pd.DataFrame) -> Iterator[Any]:
+    """The rows one by one, with the columns as attributes."""
+    return iter(frame.itertuples())

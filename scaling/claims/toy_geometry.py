@@ -1,187 +1,454 @@
-"""Claims about what the toy model represents: counts, norms, overlaps, and where the loss comes from."""
+"""Claims about what the toy model represents: phi_half, phi_1, norms, overlaps, and the loss of missing features."""
 
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import diptest
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from scaling import geometry
-from scaling.claims.bridge import Claim
-from scaling.claims.toy_study import HOW_TO_TRAIN, ToyStudy, standard_error
-from scaling.fits import curve
+from scaling.claims import toy
+from scaling.claims.registry import EXPONENT, RATIO, SHARE, Result, claim
+from scaling.claims.study import Study, records
+from scaling.fits import curve, estimate
+from scaling.fits.estimate import Estimate
 
 
-FEWEST_ROWS = 10  # rows of norm > 1 below which their overlaps say nothing
-DIP_SIZE = 0.05
+READS = ["toy_models"]
+FEWEST_ROWS = 10  # rows of norm > 1 below which a model is left out of claims about their overlaps
+FULL_GAMMA = -0.55  # at or below this weight decay all features are represented (Fig. 3a)
+OVERLAP_GAMMA = -0.5556  # Fig. 6c and 5d of the final version do not state their gamma; this is that of Fig. 7b
+FACTOR_TWO = 1.0  # margin of log2 of a ratio, where the paper says "about"
 
 
-def _by_alpha(frame: pd.DataFrame, common: dict[str, Any], name: str) -> Iterator[tuple[pd.DataFrame, dict[str, Any]]]:
-    """Models of one data exponent with the claim's fixed part; a claim that is not run when there are none."""
-    if frame.empty:
-        yield frame, {**common, "quantity": name, "note": HOW_TO_TRAIN}
-    for alpha, part in frame.groupby("alpha", sort=True):
-        yield part, {**common, "quantity": f"{name}, alpha = {alpha:g}", "n": len(part)}
+def regime(study: Study, name: str) -> pd.DataFrame:
+    """Models of the decay sweep in one regime, strong or weak."""
+    return toy.models((toy.strong if name == "strong" else toy.weak)(study.table("toy_models")))
 
 
-def _mean(values: pd.Series) -> dict[str, Any]:
-    """Our side of a claim about the mean of one value a model, with the standard error of that mean."""
-    return {"ours": float(values.mean()), "ours_err": standard_error(values)} if len(values) else {}
+def at_every_width(
+    models: pd.DataFrame,
+    value: Callable[[pd.DataFrame], Any],
+    name: str,
+    expected: float,
+    relation: str = "equal",
+) -> list[Result]:
+    """For each curve, `value` (mean over seeds) at the width that contradicts the claim most.
+
+    The scatter of seeds is pooled over all repeated cells of `models`.
+    """
+    if models.empty:
+        return []
+    models = models.assign(value=value(models).astype(float))
+    seeds = estimate.scatter([models[key] for key in ("gamma", "alpha", "m")], models["value"])
+    results = []
+    for (gamma, alpha), part in models.groupby(["gamma", "alpha"]):
+        ours = estimate.farthest(part["m"], part["value"], expected, seeds, relation)
+        mean = part.groupby("m")["value"].mean()
+        setting = f"gamma = {gamma:.3g}, alpha = {alpha:g}"
+        note = f"over the widths {mean.min():.3g} to {mean.max():.3g}, median {mean.median():.3g}"
+        note += "; error by the seeds of all curves" if seeds.df else "; one seed, so no error"
+        results.append(Result(ours=ours, setting=setting, expected=expected, curve=f"{name}, {setting}", note=note))
+    return toy.over_grid(results, expected, relation)
 
 
-def _median(values: pd.Series) -> dict[str, Any]:
-    """Our side of a claim about the median; its standard error is about 1.25 times that of the mean."""
-    return {"ours": float(values.median()), "ours_err": 1.2533 * standard_error(values)} if len(values) else {}
+def as_drawn(models: pd.DataFrame, points: pd.DataFrame, column: str) -> list[Result]:
+    """For each curve, `column` over its published value at the width where this ratio is farthest from 1.
 
-
-def unlearned(study: ToyStudy) -> Iterator[Claim]:
-    """Weak superposition: the loss is the sum of 4/3 p_i - p_i^2 over the features that are not represented."""
-    rows = study.weak_models
-    common: dict[str, Any] = {
-        "claim": "weak superposition: loss is that of the unrepresented features",
-        "where": "Fig. 5a",
-        "published": 1.0,
-        "source": study.name,
-    }
-    names = ("slope of log loss on log prediction", "correlation of log loss and log prediction")
-    if len(rows) < 3:
-        for name in names:
-            yield Claim(**common, quantity=name, note=HOW_TO_TRAIN)
-    else:
-        line = stats.linregress(np.log(rows["loss_unlearned"]), np.log(rows["loss"]))
-        yield Claim(**common, quantity=names[0], ours=line.slope, ours_err=line.stderr, n=len(rows))
-        yield Claim(**common, quantity=names[1], ours=line.rvalue, n=len(rows))
-    above = "the paper's own points lie 1.6-1.9 times above the sum where alpha >= 1; features are counted by norm here"
-    for part, claim in _by_alpha(rows, common, "median of loss / prediction"):
-        ratio = part["loss"] / part["loss_unlearned"]
-        note = {"note": above} if len(part) else {}
-        yield Claim(**{**claim, **_median(ratio), **note})
-
-
-def seed_scatter(study: ToyStudy) -> Iterator[Claim]:
-    """Scatter between seeds is dead features: share of the variance of log loss that the packing loss does not have."""
-    common: dict[str, Any] = {
-        "claim": "more than half of the scatter between seeds comes from features without a row",
-        "where": "not in the paper",
-        "published": 0.5,
-        "relation": "at least",
-        "source": study.name,
-    }
-    rows = study.strong_models
-    rows = rows[rows["loss"] > rows["loss_unrepresented"]]
-    count = rows.groupby(["gamma", "alpha", "m"])["seed"].transform("count")
-    repeated = rows[count > 1]
-    if len(rows) and repeated.empty:
-        yield Claim(**common, quantity="share of the variance of log L", note="needs two seeds or more a width")
-        return
-    for part, claim in _by_alpha(repeated, common, "share of the variance of log L"):
-        if part.empty:
-            yield Claim(**claim)
+    `points` holds m, the published `value`, and gamma or alpha where the figure gives them. Both sides are draws with
+    the scatter of seeds, pooled over all repeated cells of `models`; the published value is one seed.
+    """
+    models, points = models[models[column] > 0], points[points["value"] > 0]
+    if models.empty:
+        return []
+    logs = models.assign(log=np.log(models[column].astype(float)))
+    seeds = estimate.scatter([logs[key] for key in ("gamma", "alpha", "m")], logs["log"])
+    results = []
+    for (gamma, alpha), part in logs.groupby(["gamma", "alpha"]):
+        keys: dict[str, Any] = {key: value for key, value in (("gamma", gamma), ("alpha", alpha)) if key in points}
+        pair = part.merge(toy.near(points, **keys)[["m", "value"]], on="m")
+        if pair.empty:
             continue
-        cells = [part["gamma"], part["m"]]
-        freedom = len(part) - part.groupby(["gamma", "m"]).ngroups
-        logs = [np.log(part["loss"]), np.log(part["loss"] - part["loss_unrepresented"])]
-        whole, packing = (float(((y - y.groupby(cells).transform("mean")) ** 2).sum()) / freedom for y in logs)
-        note = f"sd of log L between seeds {math.sqrt(whole):.3f}, of the packing loss {math.sqrt(packing):.3f}"
-        yield Claim(**claim, ours=1 - packing / whole if whole > 0 else math.nan, note=note)
+        ratio = pair["log"] - np.log(pair["value"])
+        found = estimate.farthest(pair["m"], ratio, 0.0, seeds)
+        each = np.exp(ratio.groupby(pair["m"]).mean())
+        setting = f"gamma = {gamma:.3g}, alpha = {alpha:g}"
+        results.append(
+            Result(
+                ours=Estimate(
+                    value=float(np.exp(found.value)),
+                    stderr=float(np.exp(found.value) * found.stderr),
+                    df=found.df,
+                    n=found.n,
+                ),
+                setting=setting,
+                expected=1.0,
+                expected_err=seeds.sd if seeds.df else None,
+                expected_df=float(seeds.df),
+                curve=f"{column}, {setting}",
+                note=f"over the widths {each.min():.3g} to {each.max():.3g}, median {each.median():.3g}",
+            )
+        )
+    return toy.over_grid(results, 1.0)
 
 
-def represented(study: ToyStudy) -> Iterator[Claim]:
-    """phi_half: 1 under strong superposition, m/n under weak."""
-    common: dict[str, Any] = {"where": "Fig. 3", "published": 1.0, "source": study.name}
-    strong = {**common, "claim": "strong superposition: all features are represented, phi_half -> 1"}
-    weak = {**common, "claim": "weak superposition: phi_half -> m/n"}
-    for part, claim in _by_alpha(study.strong_models, strong, "mean phi_half"):
-        yield Claim(**claim, **_mean(part["phi_half"]))
-    for part, claim in _by_alpha(study.weak_models, weak, "mean of phi_half n/m"):
-        ratio = part["phi_half"] * part["n"] / part["m"]
-        note = {"note": f"from {ratio.min():.2f} to {ratio.max():.2f}"} if len(part) else {}
-        yield Claim(**{**claim, **_mean(ratio), **note})
+# ---- what is represented
 
 
-def overlaps(study: ToyStudy) -> Iterator[Claim]:
-    """Mean squared overlap falls as 1/m, lies above Welch's bound, and scatters less than at random (norm > 1)."""
-    models = study.strong_models
-    strong = models[models["n_strong"] >= FEWEST_ROWS]
-    law: dict[str, Any] = {
-        "claim": "strong superposition: mean squared overlap falls as 1/m",
-        "where": "Fig. 6d",
-        "published": 1.0,
-        "source": study.name,
-    }
-    for kind, column, rows in (
-        ("all rows", "mean_sq_overlap", models),
-        ("rows with norm > 1", "mean_sq_overlap_strong", strong),
-    ):
-        some = rows.dropna(subset=[column])
-        for part, claim in _by_alpha(some[some[column] > 0], law, f"exponent of the mean squared overlap, {kind}"):
-            if part.empty:
-                yield Claim(**claim)
-                continue
-            line = curve.line(part["m"].astype(float), part[column])
-            level = f"m x mean from {(part['m'] * part[column]).min():.2f} to {(part['m'] * part[column]).max():.2f}"
-            note = level if line.status == "converged" else f"{line.status}: {line.note}"
-            yield Claim(**{**claim, "note": note}, ours=line.exponent, ours_err=line.exponent_stderr)
-    bound = {**law, "claim": "overlaps lie above the Welch bound", "relation": "at least"}
-    some = strong[strong["welch_bound_strong"] > 0]
-    for part, claim in _by_alpha(some, bound, "least of mean squared overlap / Welch, norm > 1"):
-        ratio = part["mean_sq_overlap_strong"] / part["welch_bound_strong"]
-        value = {"ours": float(ratio.min()), "note": f"median {ratio.median():.3f}; 1 is a tight frame"}
-        yield Claim(**{**claim, **(value if len(part) else {})})
-    random = {**law, "claim": "squared overlaps scatter less than at random", "relation": "at most", "where": "Fig. 5c"}
-    for part, claim in _by_alpha(strong, random, "median variance / random variance, norm > 1"):
-        at_random = np.array([geometry.random_sq_overlap_variance(int(m)) for m in part["m"]])
-        ratio = part["std_sq_overlap_strong"] ** 2 / at_random
-        yield Claim(**claim, **_median(ratio))
+@claim(
+    id="toy.phi_half_strong",
+    text="strong superposition: all features are represented",
+    origin="statement",
+    where="Fig. 3a",
+    quantity="phi_half at the width farthest from 1, gamma <= -0.55",
+    expected=1.0,
+    expected_kind="published",
+    delta=SHARE,
+    tables=READS,
+    how_to_run=toy.TRAIN,
+)
+def phi_half_strong(study: Study) -> list[Result]:
+    """phi_half = 1 at every alpha and width once gamma <= -0.55."""
+    models = regime(study, "strong")
+    return at_every_width(models[models["gamma"] <= FULL_GAMMA], lambda rows: rows["phi_half"], "phi_half", 1.0)
 
 
-def rows_above_one(study: ToyStudy) -> Iterator[Claim]:
-    """phi_1 = m^2 / (2n): about m^2/2 rows of norm > 1 fit as nearly an equiangular tight frame."""
-    rows = study.strong_models
-    rows = rows[(geometry.etf_like_rows(1) * rows["m"] ** 2 < rows["n"]) & (rows["phi_1"] > 0)]
-    common: dict[str, Any] = {"claim": "phi_1 = m^2 / (2 n)", "where": "Fig. 6c", "source": study.name}
-    for part, claim in _by_alpha(rows, {**common, "published": 2.0}, "exponent of phi_1 in m while m^2/2 < n"):
-        if part.empty:
-            yield Claim(**claim)
+@claim(
+    id="toy.phi_half_weak",
+    text="weak superposition: about m features are represented (within a factor of two)",
+    origin="statement",
+    where="Fig. 3a",
+    quantity="log2(phi_half n/m) at the width farthest from 0",
+    expected=0.0,
+    expected_kind="published",
+    delta=FACTOR_TWO,
+    tables=READS,
+    how_to_run=toy.TRAIN,
+)
+def phi_half_weak(study: Study) -> list[Result]:
+    """The paper says "about m/n"."""
+    models = regime(study, "weak")
+    return at_every_width(
+        models, lambda rows: np.log2((rows["phi_half"] * rows["n"] / rows["m"]).astype(float)), "phi_half", 0.0
+    )
+
+
+@claim(
+    id="toy.phi_half_figure",
+    text="the share of represented features is as drawn",
+    origin="figure",
+    where="Fig. 3a",
+    quantity="phi_half, ours over the figure, at the width farthest from 1",
+    expected=1.0,
+    expected_kind="published",
+    delta=RATIO,
+    tables=READS,
+    how_to_run=toy.TRAIN,
+)
+def phi_half_figure(study: Study) -> list[Result]:
+    """Fig. 3a at every gamma that was trained with alpha = 1."""
+    points = study.published("fig3a_phi_half", ["gamma", "m", "phi_half"]).rename(columns={"phi_half": "value"})
+    models = toy.models(toy.sweep(study.table("toy_models")))
+    return as_drawn(models[models["alpha"] == 1], points, "phi_half")
+
+
+@claim(
+    id="toy.phi_1_formula",
+    text="about m^2/(2n) of the features have norm > 1 (within a factor of two)",
+    origin="statement",
+    where="Fig. 6c",
+    quantity="log2(phi_1 2n/m^2) at the width farthest from 0, m^2/2 < n",
+    expected=0.0,
+    expected_kind="published",
+    delta=FACTOR_TWO,
+    tables=READS,
+    how_to_run=toy.TRAIN,
+)
+def phi_1_formula(study: Study) -> list[Result]:
+    """The guide line of Fig. 6c, against which the paper draws its points."""
+    models = regime(study, "strong")
+    models = models[(models["m"].map(geometry.etf_like_rows) < models["n"]) & (models["phi_1"] > 0)]
+    return at_every_width(
+        models,
+        lambda rows: np.log2((rows["phi_1"] * rows["n"] / rows["m"].map(geometry.etf_like_rows)).astype(float)),
+        "phi_1",
+        0.0,
+    )
+
+
+@claim(
+    id="toy.phi_1_figure",
+    text="the share of features with norm > 1 is as drawn",
+    origin="figure",
+    where="Fig. 6c",
+    quantity="phi_1, ours over the figure, at the width farthest from 1",
+    expected=1.0,
+    expected_kind="published",
+    delta=RATIO,
+    tables=READS,
+    how_to_run=toy.TRAIN,
+)
+def phi_1_figure(study: Study) -> list[Result]:
+    """Fig. 6c at every alpha, with the gamma of Fig. 7b, since the figure states none."""
+    points = study.published("fig6c_phi_one", ["alpha", "m", "phi_1"]).rename(columns={"phi_1": "value"})
+    return as_drawn(toy.near(regime(study, "strong"), gamma=OVERLAP_GAMMA), points, "phi_1")
+
+
+def norms(study: Study, name: str) -> pd.DataFrame:
+    """Rows of toy_features in one regime, with gamma, alpha and m of their models."""
+    models = regime(study, name)[["model", "gamma", "alpha", "m", "seed"]]
+    return study.table("toy_features").merge(models, on="model", how="inner")
+
+
+@claim(
+    id="toy.norms_two_groups",
+    text="norms form two groups near 0 and 1",
+    origin="figure",
+    where="Fig. 3, inset",
+    quantity="share of norms in (0.1, 0.9), mean over models",
+    expected=0.0,
+    expected_kind="published",
+    delta=SHARE,
+    tables=["toy_models", "toy_features"],
+    how_to_run=toy.TRAIN,
+)
+def norms_two_groups(study: Study) -> Iterator[Result]:
+    """Few norms lie between the groups, in both regimes."""
+    for name in ("strong", "weak"):
+        features = norms(study, name)
+        between = features["norm"].between(0.1, 0.9).groupby(features["model"]).mean()
+        if len(between):
+            note = f"from {between.min():.2f} to {between.max():.2f} over the models"
+            ours = estimate.mean_over(between.index, between, unit="models")
+            yield Result(ours=ours, setting=f"{name} superposition", note=note)
+
+
+@claim(
+    id="toy.norms_by_frequency",
+    text="strong superposition: the features with norm > 1 are the frequent ones",
+    origin="statement",
+    where="Fig. 6c",
+    quantity="AUC of frequency for norm > 1, mean over models with alpha > 0",
+    expected=1.0,
+    expected_kind="published",
+    delta=SHARE,
+    tables=["toy_models", "toy_features"],
+    how_to_run=toy.TRAIN,
+)
+def norms_by_frequency(study: Study) -> list[Result]:
+    """1 if every feature with norm > 1 is more frequent than every other, 1/2 if frequency says nothing."""
+    features = norms(study, "strong")
+    features = features[features["alpha"] > 0]
+    results = []
+    for (gamma, alpha), part in features.groupby(["gamma", "alpha"]):
+        each = part.groupby("model")[["frequency", "norm"]].apply(
+            lambda rows: estimate.auc(rows["frequency"], rows["norm"] > 1)
+        )
+        each = each.dropna()
+        ours = estimate.mean_over(each.index, each, unit="models")
+        note = f"from {each.min():.2f} to {each.max():.2f} over the models" if len(each) else ""
+        results.append(Result(ours=ours, setting=f"gamma = {gamma:.3g}, alpha = {alpha:g}", note=note))
+    return toy.over_grid(results, 1.0)
+
+
+# ---- overlaps
+
+
+def packed(study: Study) -> pd.DataFrame:
+    """Strong models with enough rows of norm > 1 and a Welch bound above 0 for them."""
+    models = regime(study, "strong")
+    return models[(models["n_strong"] >= FEWEST_ROWS) & (models["welch_bound_strong"] > 0)]
+
+
+def overlap_slopes(models: pd.DataFrame, column: str, expected: str | float) -> list[Result]:
+    """Exponent of a mean squared overlap in m for each curve; `expected` is a number or a column with its own slope."""
+    results = []
+    for (gamma, alpha), part in models[models[column] > 0].groupby(["gamma", "alpha"]):
+        m = part["m"].astype(float)
+        line = curve.line(m, part[column])
+        if line.status != "converged":
             continue
-        line = curve.line(part["m"].astype(float), part["phi_1"])
-        note = "" if line.status == "converged" else f"{line.status}: {line.note}"
-        yield Claim(**{**claim, "note": note}, ours=-line.exponent, ours_err=line.exponent_stderr)
-    for part, claim in _by_alpha(rows, {**common, "published": 1.0}, "median of phi_1 2n/m^2 while m^2/2 < n"):
-        ratio = part["phi_1"] * part["n"] / (part["m"] ** 2 / 2)
-        yield Claim(**claim, **_median(ratio))
+        theirs = expected if isinstance(expected, float) else curve.line(m, part[expected]).exponent
+        level = part["m"] * part[column]
+        setting = f"gamma = {gamma:.3g}, alpha = {alpha:g}"
+        results.append(
+            Result(
+                ours=estimate.exponent(line),
+                setting=setting,
+                expected=theirs,
+                curve=f"{column}, {setting}",
+                note=f"m x mean from {level.min():.2f} to {level.max():.2f}; 1 is the value of independent rows",
+            )
+        )
+    return toy.over_grid(results)
 
 
-def bimodal(study: ToyStudy) -> Iterator[Claim]:
-    """Norms have two modes: share of models whose norms Hartigan's dip test finds not to have one (p < 0.05)."""
-    features = study.features
-    for regime, models in {"strong": study.strong_models, "weak": study.weak_models}.items():
-        common: dict[str, Any] = {
-            "claim": f"norms are bimodal under {regime} superposition",
-            "where": "Fig. 3",
-            "quantity": f"{regime}: share of models with p < 0.05 in Hartigan's dip test of the norms",
-            "published": 1.0,
-            "source": study.name,
-        }
-        some = features[features["model"].isin(models["model"])]
-        if some.empty:
-            yield Claim(**common, note="needs toy_features.csv: `snakemake --cores all toy`")
-            continue
-        widths = models.set_index("model")["m"]
-        pvalues = some.groupby("model")["norm"].apply(lambda norms: diptest.diptest(norms.to_numpy(float))[1])
-        share = float((pvalues < DIP_SIZE).mean())
-        one = sorted({int(widths[model]) for model in pvalues.index[pvalues >= DIP_SIZE]})
-        note = f"one mode is not rejected at m = {', '.join(map(str, one))}" if one else ""
-        if regime == "weak" and one:
-            note += "; a mode of m/n = few per cent of the rows is too small for the test"
-        error = math.sqrt(share * (1 - share) / len(pvalues))
-        yield Claim(**common, ours=share, ours_err=error, n=len(pvalues), note=note)
+@claim(
+    id="toy.overlap_all_rows",
+    text="strong superposition: the mean squared overlap falls as 1/m (all rows)",
+    origin="statement",
+    where="Fig. 6d",
+    quantity="exponent of the mean squared overlap in m",
+    expected=1.0,
+    expected_kind="published",
+    delta=EXPONENT,
+    tables=READS,
+    how_to_run=toy.TRAIN,
+)
+def overlap_all_rows(study: Study) -> list[Result]:
+    """All rows of W, those that share one direction included."""
+    return overlap_slopes(regime(study, "strong"), "mean_sq_overlap", 1.0)
 
 
-def claims(study: ToyStudy) -> list[Claim]:
-    """All claims of this module."""
-    parts = (unlearned, seed_scatter, represented, overlaps, rows_above_one, bimodal)
-    return [claim for part in parts for claim in part(study)]
+@claim(
+    id="toy.overlap_strong_rows",
+    text="strong superposition: the mean squared overlap falls like the Welch bound (rows with norm > 1)",
+    origin="statement",
+    where="Fig. 6d",
+    quantity="exponent of the mean squared overlap in m, norm > 1",
+    expected_kind="derived",
+    delta=EXPONENT,
+    tables=READS,
+    how_to_run=toy.TRAIN,
+)
+def overlap_strong_rows(study: Study) -> list[Result]:
+    """Compared with the slope of the Welch bound of as many rows; independent rows have slope 1, too."""
+    return overlap_slopes(packed(study), "mean_sq_overlap_strong", "welch_bound_strong")
+
+
+@claim(
+    id="toy.overlap_figure",
+    text="the mean squared overlap is as drawn in the final version",
+    origin="figure",
+    where="Fig. 5d, final version",
+    quantity="mean squared overlap of rows with norm > 1, ours over the figure, at the width farthest from 1",
+    expected=1.0,
+    expected_kind="published",
+    delta=RATIO,
+    tables=READS,
+    how_to_run=toy.TRAIN,
+)
+def overlap_figure(study: Study) -> list[Result]:
+    """The figure does not state its rows or its gamma; rows with norm > 1 at the gamma of Fig. 7b are compared."""
+    points = study.published("final_fig5d_mean_square_overlap", ["alpha", "m", "mean_square_overlap"])
+    points = points.rename(columns={"mean_square_overlap": "value"})
+    return as_drawn(toy.near(packed(study), gamma=OVERLAP_GAMMA), points, "mean_sq_overlap_strong")
+
+
+@claim(
+    id="toy.overlap_welch",
+    text="overlaps lie above the Welch bound",
+    origin="theorem",
+    where="Fig. 6d",
+    quantity="least of mean squared overlap / Welch bound, norm > 1",
+    expected=1.0,
+    expected_kind="derived",
+    delta=RATIO,
+    relation="at least",
+    tables=READS,
+    how_to_run=toy.TRAIN,
+)
+def overlap_welch(study: Study) -> list[Result]:
+    """How near the rows come to a tight frame, which has ratio 1."""
+    return at_every_width(
+        packed(study),
+        lambda rows: rows["mean_sq_overlap_strong"] / rows["welch_bound_strong"],
+        "welch",
+        1.0,
+        "at least",
+    )
+
+
+@claim(
+    id="toy.overlap_variance",
+    text="squared overlaps scatter less than those of independent rows",
+    origin="statement",
+    where="Fig. 5c, final version",
+    quantity="Var/mean^2 of squared overlaps over that of independent rows, largest over the widths, norm > 1",
+    expected=1.0,
+    expected_kind="published",
+    delta=RATIO,
+    relation="at most",
+    tables=READS,
+    how_to_run=toy.TRAIN,
+)
+def overlap_variance(study: Study) -> list[Result]:
+    """Relative to the squared mean, so that a smaller mean does not count. Independent rows: 2 (m - 1)/(m + 2)."""
+
+    def ratio(rows: pd.DataFrame) -> pd.Series:
+        relative = rows["std_sq_overlap_strong"] ** 2 / rows["mean_sq_overlap_strong"] ** 2
+        return relative / (2 * (rows["m"] - 1) / (rows["m"] + 2))
+
+    return at_every_width(packed(study), ratio, "variance of squared overlaps", 1.0, "at most")
+
+
+@claim(
+    id="toy.overlap_variance_floor",
+    text="squared overlaps scatter as little as so many rows can (as an ETF does where one exists)",
+    origin="statement",
+    where="Fig. 5c, final version",
+    quantity="(Var - least)/(Var of independent rows - least), farthest from 0 over the widths, norm > 1",
+    expected=0.0,
+    expected_kind="derived",
+    delta=RATIO,
+    tables=READS,
+    how_to_run=toy.TRAIN,
+)
+def overlap_variance_floor(study: Study) -> list[Result]:
+    """0 at the least possible variance for the number of rows and their mean, 1 for independent rows."""
+
+    def share(rows: pd.DataFrame) -> pd.Series:
+        least = pd.Series(
+            [
+                geometry.least_sq_overlap_variance(int(row.n_strong), int(row.m), float(row.mean_sq_overlap_strong))
+                for row in records(rows)
+            ],
+            index=rows.index,
+        )
+        independent = rows["m"].map(lambda m: geometry.random_sq_overlap_variance(int(m)))
+        return (rows["std_sq_overlap_strong"] ** 2 - least) / (independent - least)
+
+    return at_every_width(packed(study), share, "variance of squared overlaps", 0.0)
+
+
+# ---- where the loss comes from under weak superposition
+
+
+@claim(
+    id="toy.weak_loss",
+    text="weak superposition: the loss is that of the features that are not represented",
+    origin="statement",
+    where="Eq. 4, Fig. 5a",
+    quantity="loss / sum of 4/3 p - p^2 over features with norm <= 1/2, at the width farthest from 1",
+    expected=1.0,
+    expected_kind="published",
+    delta=RATIO,
+    tables=READS,
+    how_to_run=toy.TRAIN,
+)
+def weak_loss(study: Study) -> list[Result]:
+    """Features are counted by their norms, not by the formula with the m most frequent ones."""
+    return at_every_width(
+        regime(study, "weak"), lambda rows: rows["loss"] / rows["loss_unlearned"], "loss over prediction", 1.0
+    )
+
+
+@claim(
+    id="toy.weak_loss_figure",
+    text="weak superposition: loss over predicted loss is as drawn",
+    origin="figure",
+    where="Fig. 5a",
+    quantity="loss / prediction, ours over the figure, at the width farthest from 1, alpha = 0",
+    expected=1.0,
+    expected_kind="published",
+    delta=RATIO,
+    tables=READS,
+    how_to_run=toy.TRAIN_PAPER,
+)
+def weak_loss_figure(study: Study) -> list[Result]:
+    """Fig. 5a at every gamma > 0 that was trained with alpha = 0."""
+    points = study.published("fig5a_loss_vs_unlearned_alpha0", ["loss_by_unlearned", "loss", "gamma", "m"])
+    points = points.assign(value=points["loss"] / points["loss_by_unlearned"])
+    models = regime(study, "weak")
+    models = models[models["alpha"] == 0]
+    return as_drawn(models.assign(ratio=models["loss"] / models["loss_unlearned"]), points, "ratio")

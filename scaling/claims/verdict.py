@@ -16,26 +16,19 @@ id). Rows that use the same curve share its place in the order, because they sha
 """
 
 import math
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
+
+from scaling.fits.estimate import pooled_df
 
 
 VERDICTS = ("reproduced", "inconclusive", "differs", "no_verdict", "not_run")
 RELATIONS = ("equal", "at least", "at most")
 LEVEL = 0.05
 FEWEST_WIDTHS = 4
-
-
-def pooled_df(first: float, first_df: float, second: float, second_df: float) -> float:
-    """Welch-Satterthwaite degrees of freedom of hypot(first, second); an error of zero does not count."""
-    parts = [(error, df) for error, df in ((first, first_df), (second, second_df)) if error > 0 and math.isfinite(df)]
-    if any(df <= 0 for _, df in parts):
-        return math.nan
-    spread = sum(error**4 / df for error, df in parts)
-    return math.hypot(first, second) ** 4 / spread if spread > 0 else math.inf
+NUMBERS = ["expected", "expected_err", "expected_df", "ours", "ours_err", "ours_df", "delta"]
 
 
 def holm(pvalues: pd.Series, curves: pd.Series) -> pd.Series:
@@ -56,65 +49,42 @@ def holm(pvalues: pd.Series, curves: pd.Series) -> pd.Series:
     return adjusted
 
 
-def statistics(row: pd.Series) -> dict[str, float]:
-    """z = (O - P)/s, df of s, and the two-sided p-value of O = P; NaN where there is no s or s is zero."""
-    theirs = 0.0 if math.isnan(row["expected_err"]) else row["expected_err"]
-    s = math.hypot(theirs, row["ours_err"])
-    distance = row["ours"] - row["expected"]
-    if not s > 0 or math.isnan(distance):
-        return {"z": math.nan, "df": math.nan, "pvalue": math.nan}
-    df = pooled_df(theirs, row["expected_df"], row["ours_err"], row["ours_df"])
-    return {"z": distance / s, "df": df, "pvalue": float(2 * stats.t.sf(abs(distance / s), df))}
-
-
-def verdict(row: pd.Series) -> str:
-    """The verdict of one row of claims.csv by the rule above. Raises ValueError for an unknown relation."""
-    if row["relation"] not in RELATIONS:
-        raise ValueError(f"relation must be one of {', '.join(RELATIONS)}, got {row['relation']!r}")
-    if math.isnan(row["ours"]):
-        return "not_run"
-    few = row["unit"] == "widths" and row["n"] < FEWEST_WIDTHS
-    if row["origin"] == "theorem" or few or math.isnan(row["ours_err"]) or math.isnan(row["expected"]):
-        return "no_verdict"
-    s = math.hypot(0.0 if math.isnan(row["expected_err"]) else row["expected_err"], row["ours_err"])
-    if s > 0 and math.isnan(row["pvalue_holm"]):
-        return "no_verdict"
-    df = math.inf if math.isnan(row["df"]) else row["df"]
-    reach = float(stats.t.ppf(1 - LEVEL, df)) * s if s > 0 else 0.0
-    distance = row["ours"] - row["expected"]
-    rejected = s == 0 or row["pvalue_holm"] < LEVEL
-    if row["relation"] == "equal":
-        if abs(distance) + reach <= row["delta"]:
-            return "reproduced"
-        return "differs" if abs(distance) > row["delta"] and rejected else "inconclusive"
-    side = distance if row["relation"] == "at least" else -distance
-    if side >= reach:
-        return "reproduced"
-    return "differs" if side < -row["delta"] and rejected else "inconclusive"
-
-
 def judged(rows: pd.DataFrame) -> pd.DataFrame:
-    """`rows` of claims.csv with z, df, pvalue_holm and verdict computed from their other columns."""
+    """`rows` of claims.csv with z, df, pvalue_holm and verdict computed from their other columns.
+
+    An empty expected_df or ours_df is infinite. Raises ValueError for an unknown relation.
+    """
+    unknown = set(rows["relation"]) - set(RELATIONS)
+    if unknown:
+        raise ValueError(f"relation must be one of {', '.join(RELATIONS)}, got {', '.join(map(repr, unknown))}")
     frame = rows.reset_index(drop=True)
-    numbers = [
-        "expected",
-        "expected_err",
-        "expected_df",
-        "ours",
-        "ours_err",
-        "ours_df",
-        "delta",
-        "n",
-    ]
-    frame[numbers] = frame[numbers].astype(float)
-    # An unknown df means that an error is not an estimate from few units.
-    known: dict[str, Any] = {"expected_df": frame["expected_df"].fillna(math.inf)}
-    known["ours_df"] = frame["ours_df"].fillna(math.inf)
-    computed = frame.assign(**known).apply(statistics, axis=1, result_type="expand")
-    frame[["z", "df", "pvalue"]] = computed[["z", "df", "pvalue"]].replace(math.inf, math.nan)
-    testable = frame["origin"] != "theorem"
+    frame[NUMBERS] = frame[NUMBERS].astype(float)
+    theirs, mine = frame["expected_err"].fillna(0.0), frame["ours_err"]
+    s = np.hypot(theirs, mine)
+    distance = frame["ours"] - frame["expected"]
+    df = pooled_df(theirs, frame["expected_df"].fillna(math.inf), mine, frame["ours_df"].fillna(math.inf))
+    df = pd.Series(df, index=frame.index).where(s > 0)
+    frame["z"] = (distance / s).where(s > 0)
+    pvalue = pd.Series(2 * stats.t.sf(frame["z"].abs(), df), index=frame.index).where(frame["origin"] != "theorem")
     frame["pvalue_holm"] = math.nan
     for _, part in frame.groupby(frame["id"].str.split(".").str[0]):
-        frame.loc[part.index, "pvalue_holm"] = holm(part["pvalue"].where(testable), part["curve"])
-    frame["verdict"] = [verdict(row) for _, row in frame.iterrows()]
+        frame.loc[part.index, "pvalue_holm"] = holm(pvalue[part.index], part["curve"])
+
+    exact = s == 0
+    reach = (s * stats.t.ppf(1 - LEVEL, df)).mask(exact, 0.0)
+    rejected = exact | (frame["pvalue_holm"] < LEVEL)
+    side = distance.mask(frame["relation"] == "at most", -distance)
+    equal = frame["relation"] == "equal"
+    few = (frame["unit"] == "widths") & (frame["n"] < FEWEST_WIDTHS)
+    frame["verdict"] = np.select(
+        [
+            frame["ours"].isna(),
+            (frame["origin"] == "theorem") | few | reach.isna() | distance.isna(),
+            (equal & (distance.abs() + reach <= frame["delta"])) | (~equal & (side >= reach)),
+            rejected & (distance.abs().where(equal, -side) > frame["delta"]),
+        ],
+        ["not_run", "no_verdict", "reproduced", "differs"],
+        "inconclusive",
+    )
+    frame["df"] = df.replace(math.inf, math.nan)
     return frame

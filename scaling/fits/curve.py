@@ -89,3 +89,57 @@ def lines_by_start(m: ArrayLike, loss: ArrayLike, level: float = 0.95) -> list[L
     widths, losses = inputs.positive(m=m, loss=loss)
     starts = np.unique(widths)[:-2]
     return [line(widths[widths >= first], losses[widths >= first], level) for first in starts]
+
+
+def slope_stderr(m: ArrayLike, sd: float) -> float:
+    """Standard error of the exponent of `line` if log L scatters by `sd` between seeds and the line is right.
+
+    Var = sd^2 sum_w (x_w - mean x)^2 / k_w / (sum_w (x_w - mean x)^2)^2 over widths w with k_w seeds, x = log m. It
+    leaves out the misfit of the line, which two curves of the same shape at equal widths have in common.
+    """
+    widths, count = np.unique(np.asarray(m, dtype=np.float64), return_counts=True)
+    spread = (np.log(widths) - np.log(widths).mean()) ** 2
+    return float(sd * np.sqrt(np.sum(spread / count)) / np.sum(spread))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bend:
+    """How the local exponent -d log L / d log m changes from the smallest width to the largest."""
+
+    first: float  # local exponent at the smallest width
+    last: float  # at the largest
+    change: float  # last - first
+    change_stderr: float
+    n_points: int
+
+    @property
+    def df(self) -> int:
+        """Degrees of freedom of change_stderr."""
+        return max(self.n_points - 3, 0)
+
+
+def bend(m: ArrayLike, loss: ArrayLike) -> Bend:
+    """Parabola through the mean of log L at each width against log m: a power law has no bend.
+
+    NaN with fewer than four widths. Raises InputError for entries
+    that are not finite and positive.
+    """
+    widths, losses = inputs.positive(m=m, loss=loss)
+    x, y, _ = by_width(widths, np.log(losses))
+    nan = float("nan")
+    if x.size < 4:
+        return Bend(first=nan, last=nan, change=nan, change_stderr=nan, n_points=x.size)
+    z = np.log(x)
+    X = np.column_stack([np.ones_like(z), z, z**2])
+    parameters, _, _, _ = np.linalg.lstsq(X, y, rcond=None)
+    residual = y - X @ parameters
+    variance = float(residual @ residual) / (x.size - 3)
+    stderr = np.sqrt(variance * np.linalg.inv(X.T @ X)[2, 2])
+    first, last = (-float(parameters[1] + 2 * parameters[2] * end) for end in (z[0], z[-1]))
+    return Bend(
+        first=first,
+        last=last,
+        change=last - first,
+        change_stderr=float(2 * (z[-1] - z[0]) * stderr),
+        n_points=x.size,
+    )

@@ -22,7 +22,6 @@ from scaling.fits.group import (
 )
 
 
-TOGETHER = "published and measured"  # the source of a fit to all points
 POINTS = ["source", "model", "family", "dataset", "m", "loss"]
 
 
@@ -79,17 +78,13 @@ def fit_row(fit: GroupFit, models: pd.Series, n_resamples: int, seed: int) -> di
 def loss_fits(points: pd.DataFrame, n_resamples: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Tables llm_loss_fit and llm_loss_intercepts for points with the columns POINTS.
 
-    Each source by itself, in subsets; then, when anything was measured, all points with one C and a: measured families
-    as further groups of the published ones.
+    Each source by itself, in subsets: small models trained here and the paper's have no C in common.
     """
     rows, intercepts = [], []
-    parts = list(points.groupby("source", sort=False))
-    if len(parts) > 1:
-        parts.append((TOGETHER, points))
-    for source, part in parts:
+    for source, part in points.groupby("source", sort=False):
         families = list(part["family"].unique())
         subsets = {"all": np.ones(len(part), dtype=bool)}
-        if len(families) > 1 and source != TOGETHER:
+        if len(families) > 1:
             subsets |= {f"without {family}": (part["family"] != family).to_numpy() for family in families}
             subsets |= {f"{family} alone": (part["family"] == family).to_numpy() for family in families}
         for subset, chosen in subsets.items():
@@ -97,7 +92,7 @@ def loss_fits(points: pd.DataFrame, n_resamples: int, seed: int) -> tuple[pd.Dat
             for form in ("power", "exponential", "logarithmic") if subset == "all" else ("power",):
                 fit = group_fit(some["m"], some["loss"], group_names(some), form)
                 rows.append({"source": source, "subset": subset, **fit_row(fit, some["model"], n_resamples, seed)})
-                if subset == "all" and form == "power" and source != TOGETHER:
+                if subset == "all" and form == "power":
                     numbers = part.groupby(["source", "family", "dataset"], as_index=False).agg(n_points=("m", "size"))
                     found = dict(zip(fit.groups, fit.intercepts, strict=True))
                     intercepts.append(numbers.assign(intercept=group_names(numbers).map(found)))

@@ -250,6 +250,7 @@ CLAIM_TABLES = [
     "llm_family",
     "joint_fit",
     "width_suites",
+    "token_frequencies",
 ]
 
 
@@ -260,11 +261,17 @@ rule hold_claims:
             "{folder}/{name}.csv",
             folder=READ_OFF,
             name=[
+                "fig1b_weak_loss",
                 "fig1d_strong_loss",
+                "fig3a_phi_half",
                 "fig4a_r_squared",
+                "fig5a_loss_vs_unlearned_alpha0",
+                "fig5b_model_exponent",
+                "fig6c_phi_one",
                 "fig6e_model_exponent",
                 "fig7b_density_scaling",
                 "fig8a_llm_overlap",
+                "final_fig5d_mean_square_overlap",
             ],
         ),
     output:
