@@ -1,4 +1,4 @@
-"""The family of language models: which members, how they are built and trained, the table, the figure, the claims."""
+"""The family of language models: its members, their construction and training, the table, the figure, the claims."""
 
 import json
 import math
@@ -22,12 +22,13 @@ from scaling.claims import local_models, registry  # noqa: F401
 from scaling.claims.study import Study
 from scaling.command import InputError
 from scaling.figures import family as figures
-from scaling.llm import overlaps, training, vocabulary
+from scaling.llm import losses, overlaps, training, vocabulary
 from scaling.llm.corpus import Document, write_documents
 from scaling.llm.family import Member, Recipe, members, n_heads
 from scaling.llm.family_table import family_table, read_record
-from scaling.llm.training import RECORD, DivergedError, Texts, build, optimizer_of, train, train_member
+from scaling.llm.training import RECORD, DivergedError, build, optimizer_of, train, train_member
 from scaling.llm.vocabulary import END_OF_TEXT, byte_pairs
+from scaling.llm.windows import Windows
 
 
 WORDS = ["superposition", "yields", "robust", "neural", "scaling", "of", "loss", "with", "width", "and", "features"]
@@ -40,14 +41,19 @@ def some_texts(n: int, seed: int) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def texts(tmp_path_factory: pytest.TempPathFactory) -> Texts:
-    """A corpus of made-up sentences and its tokenizer."""
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with made-up sentences, for training and held out, and their tokenizer."""
     folder = tmp_path_factory.mktemp("corpus")
     for name, seed in (("train", 0), ("held_out", 1)):
         documents = [Document(str(i), text) for i, text in enumerate(some_texts(20, seed))]
         write_documents(documents, folder / f"{name}.jsonl")
     byte_pairs(some_texts(20, 0), 300).save(str(folder / "tokenizer.json"))
-    return Texts(folder / "train.jsonl", folder / "held_out.jsonl", folder / "tokenizer.json")
+    return folder
+
+
+def trained(member: Member, corpus: Path, folder: Path, recipe: Recipe = TINY) -> dict[str, Any]:
+    """The record of a member trained on the corpus and saved in a folder."""
+    return train_member(member, recipe, corpus / "train.jsonl", corpus / "tokenizer.json", folder)
 
 
 # ---- which members
@@ -133,12 +139,12 @@ def test_too_little_text_for_a_vocabulary_is_named() -> None:
         byte_pairs(["a short text"], 5000)
 
 
-def test_the_tokenizer_command(texts: Texts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tokenizer_command(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = tmp_path / "tokenizer.json"
-    arguments = ["--train", str(texts.train), "--size", "300", "--output", str(output)]
+    arguments = ["--train", str(corpus / "train.jsonl"), "--size", "300", "--output", str(output)]
     monkeypatch.setattr(sys, "argv", ["vocabulary", *arguments])
     command.run(vocabulary.main)
-    assert output.read_text() == texts.tokenizer.read_text()
+    assert output.read_text() == (corpus / "tokenizer.json").read_text()
 
 
 # ---- training
@@ -189,44 +195,46 @@ def test_gamma_moves_the_norms_of_the_rows() -> None:
     assert norms[5.0].mean() < 0.5 * norms[0.0].mean()
 
 
-def test_training_learns_and_repeats_bit_for_bit(texts: Texts, tmp_path: Path) -> None:
+def test_training_learns_and_repeats_bit_for_bit(corpus: Path, tmp_path: Path) -> None:
     member = Member(m=16, gamma=-1)
-    record = train_member(member, TINY, texts, tmp_path / "one" / "m16")
-    again = train_member(member, TINY, texts, tmp_path / "two" / "m16")
+    record = trained(member, corpus, tmp_path / "one" / "m16")
+    again = trained(member, corpus, tmp_path / "two" / "m16")
     assert {**record, "seconds": 0} == {**again, "seconds": 0}
     weights = [load_file(tmp_path / name / "m16" / "model.safetensors") for name in ("one", "two")]
     assert weights[0].keys() == weights[1].keys()
     assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
-    assert record["loss"] < math.log(300) - 1
-    assert record["loss_stderr"] > 0
-    other = train_member(Member(m=16, gamma=-1, seed=1), TINY, texts, tmp_path / "three" / "m16")
-    assert other["loss"] != record["loss"]
+    assert record["loss_train_tail"] < math.log(300) - 1
+    other = trained(Member(m=16, gamma=-1, seed=1), corpus, tmp_path / "three" / "m16")
+    assert other["loss_train_tail"] != record["loss_train_tail"]
     assert [path.name for path in (tmp_path / "one").iterdir()] == ["m16"]
 
 
-def test_the_checkpoint_takes_the_path_of_any_other(texts: Texts, tmp_path: Path) -> None:
+def test_the_checkpoint_is_measured_like_any_other(corpus: Path, tmp_path: Path) -> None:
     folder = tmp_path / "m16"
-    record = train_member(Member(m=16, gamma=-1), TINY, texts, folder)
+    record = trained(Member(m=16, gamma=-1), corpus, folder)
     model = AutoModelForCausalLM.from_pretrained(folder)
     row, norms = overlaps.measure(overlaps.Request(record["model"], record["family"], path=folder, m=16))
     W = model.get_output_embeddings().weight.detach().double()
     assert (row["n_rows"], row["vocabulary"], row["n_padded"], row["tied"]) == (300, 300, 0, True)
     np.testing.assert_allclose(norms["norm"], W.norm(dim=1).numpy(), rtol=1e-6)
     assert json.loads((folder / RECORD).read_text()) == record
+    windows = Windows("strided", TINY.context, TINY.stride)
+    asked = losses.Request(record["model"], record["family"], "python", corpus / "held_out.jsonl", windows, folder)
+    assert 0 < losses.evaluate(asked)["loss"] < math.log(300) - 1
 
 
-def test_a_training_cut_short_leaves_nothing(texts: Texts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_training_cut_short_leaves_nothing(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "family" / "m16"
     monkeypatch.setattr(training, "RECORD", "no such folder/training.json")
     with pytest.raises(FileNotFoundError):
-        train_member(Member(m=16, gamma=-1), TINY, texts, folder)
+        trained(Member(m=16, gamma=-1), corpus, folder)
     assert list(folder.parent.iterdir()) == []
 
 
-def test_a_training_that_diverges_is_named(texts: Texts, tmp_path: Path) -> None:
+def test_a_training_that_diverges_is_named(corpus: Path, tmp_path: Path) -> None:
     recipe = Recipe(vocabulary=300, context=16, steps=60, batch_size=4, warmup_steps=3, head_width=8)
     with pytest.raises(DivergedError, match=r"local_gamma-1e\+30/m16_seed0 diverged at step \d+; try a smaller"):
-        train_member(Member(m=16, gamma=-1e30), recipe, texts, tmp_path / "m16")
+        trained(Member(m=16, gamma=-1e30), corpus, tmp_path / "m16", recipe)
     assert not (tmp_path / "m16").exists()
 
 
@@ -236,10 +244,10 @@ def test_a_corpus_shorter_than_a_window_is_named() -> None:
         train(build(member, recipe, 300), torch.zeros(10, dtype=torch.int64), member, recipe)
 
 
-def test_the_training_command(texts: Texts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_training_command(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = {"vocabulary": 300, "context": 16, "steps": 5, "batch-size": 2, "warmup-steps": 1, "tied": "false"}
     arguments = [f"--{name}={value}" for name, value in recipe.items()]
-    arguments += [f"--{name.replace('_', '-')}={path}" for name, path in vars(texts).items()]
+    arguments += [f"--train={corpus / 'train.jsonl'}", f"--tokenizer={corpus / 'tokenizer.json'}"]
     monkeypatch.setattr(sys, "argv", ["training", "--m=16", "--gamma=1", *arguments, f"--folder={tmp_path}/m16"])
     command.run(training.main)
     record = read_record(tmp_path / "m16" / RECORD)
@@ -250,20 +258,31 @@ def test_the_training_command(texts: Texts, tmp_path: Path, monkeypatch: pytest.
 
 
 def records(seeds: int = 2) -> list[dict[str, Any]]:
-    """A made-up family whose loss falls by 3/4 as much at gamma = 1, and whose other learning rates are worse."""
+    """A made-up family."""
     made = []
-    for gamma, height in ((-1.0, 8.0), (1.0, 6.0)):
+    for gamma in (-1.0, 1.0):
         for member in members([{"m": [16, 32], "gamma": gamma, "seeds": seeds}], Recipe()).values():
-            made.append({**vars(member), "loss": 3 + height / member.m, "learning_rate": 0.02})
+            made.append({**vars(member), "learning_rate": 0.02})
         other = Member(m=16, gamma=gamma, learning_rate_factor=2)
-        made.append({**vars(other), "loss": 3.1 + height / 16, "learning_rate": 0.04})
+        made.append({**vars(other), "learning_rate": 0.04})
     for record in made:
         member = Member(**{name: record[name] for name in ("m", "gamma", "learning_rate_factor", "seed")})
         record |= {"model": member.name, "family": member.family, "architecture": "gpt2", "tied": True, "n_layers": 2}
         record |= {"vocabulary": 2048, "context": 64, "steps": 800, "batch_size": 16, "n_parameters": 40_000}
         record |= {"n_tokens": 819_200, "n_epochs": 1.2, "corpus_sha256": "0", "loss_train_tail": 4.0}
-        record |= {"loss_stderr": 0.01, "seconds": 1.0}
+        record |= {"seconds": 1.0}
     return made
+
+
+def evaluated() -> pd.DataFrame:
+    """Its losses, which fall by 3/4 as much at gamma = 1, and are higher at other learning rates."""
+    rows = []
+    for record in records():
+        height = 8.0 if record["gamma"] < 0 else 6.0
+        loss = 3 + height / record["m"] + 0.1 * (record["learning_rate_factor"] != 1)
+        rows.append({"model": record["model"], "source": "local", "status": "measured", "dataset": "python"})
+        rows[-1] |= {"loss": loss, "loss_stderr": 0.01, "windows": "strided", "window": 64, "stride": 32}
+    return tables.validate("llm_losses", filled("llm_losses", rows), "test")
 
 
 def measured_heads() -> pd.DataFrame:
@@ -287,7 +306,7 @@ def measured_heads() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def table() -> pd.DataFrame:
-    return tables.validate("llm_family", family_table(records(), measured_heads()), "test")
+    return tables.validate("llm_family", family_table(records(), evaluated(), measured_heads()), "test")
 
 
 def test_the_table_joins_training_and_geometry(table: pd.DataFrame) -> None:
@@ -297,7 +316,10 @@ def test_the_table_joins_training_and_geometry(table: pd.DataFrame) -> None:
     others = table[table["learning_rate_factor"] != 1]
     assert others["phi_half"].isna().all()
     assert not others["learning_rate_best"].any()
-    assert family_table([], measured_heads()).empty
+    assert family_table([], evaluated(), measured_heads()).empty
+    failed = evaluated().assign(status="failed", loss=None)
+    with pytest.raises(InputError, match="no held-out loss of local_gamma-1/m16_seed0, local"):
+        family_table(records(), failed, measured_heads())
 
 
 def test_a_record_that_is_none_is_named(tmp_path: Path) -> None:
@@ -324,7 +346,7 @@ def test_claims_follow_from_the_table(table: pd.DataFrame) -> None:
 def test_a_family_that_is_not_there_claims_nothing() -> None:
     empty = pd.DataFrame(columns=list(tables.dictionary()["llm_family"]["columns"]))
     assert set(family_claims(empty)["verdict"]) == {"not_run"}
-    one_seed = tables.validate("llm_family", family_table(records(seeds=1), measured_heads()), "test")
+    one_seed = tables.validate("llm_family", family_table(records(seeds=1), evaluated(), measured_heads()), "test")
     gain = family_claims(one_seed).loc["local.loss_gain"]
     assert (gain["verdict"], "one seed, so no error" in gain["note"]) == ("no_verdict", True)
 

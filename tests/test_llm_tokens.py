@@ -9,8 +9,9 @@ from scipy import stats
 
 from scaling.command import InputError
 from scaling.llm.files import Folder
+from scaling.llm.store import load_tokenizer
 from scaling.llm.tensor import UnsupportedCheckpointError
-from scaling.llm.tokenizer_file import model_tokenizer, read_tokenizer, tokenizer_size
+from scaling.llm.tokenizer_file import read_tokenizer, tokenizer_size
 from scaling.llm.tokens import Text, encode, frequencies, rank_bins, rank_table, read_norms, read_text, zeta_exponent
 
 
@@ -91,14 +92,14 @@ def test_texts(tmp_path: Path) -> None:
 
 def test_tokenizers_of_models(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedCheckpointError, match=r"neither tokenizer\.json nor vocab\.json"):
-        model_tokenizer(Folder(tmp_path), tmp_path)
+        load_tokenizer(Folder(tmp_path), tmp_path)
     (tmp_path / "vocab.json").write_text(json.dumps({"a": 0, "b": 1, "ab": 2, "Ġ": 3, "Ċ": 5}))
     (tmp_path / "merges.txt").write_text("#version: 0.2\na b\n")
-    tokenizer = model_tokenizer(Folder(tmp_path), tmp_path)
+    tokenizer = load_tokenizer(Folder(tmp_path), tmp_path)
     assert tokenizer_size(tokenizer) == 6
     assert encode("model", "ab a\nab", Folder(tmp_path)).ids.tolist() == [2, 3, 0, 5, 2]
     (tmp_path / "tokenizer.json").write_text("{}")
-    with pytest.raises(UnsupportedCheckpointError, match="not a tokenizer"):
+    with pytest.raises(InputError, match="not a tokenizer"):
         read_tokenizer(tmp_path / "tokenizer.json")
 
 

@@ -25,9 +25,20 @@ def test_imports_are_followed_near_and_far() -> None:
     } <= set(sources.sources(["toy/training"]))
     assert "toy/engines/torch_engine" not in sources.sources(["toy/training"])  # imported by the function that needs it
     assert "toy/engines/torch_engine" in sources.sources(["toy/training", "toy/engines/torch_engine"])
-    assert {"llm/losses", "llm/windows", "llm/corpus", "decay"} <= set(sources.sources(["llm/training"]))
+    assert {"llm/corpus", "llm/family", "llm/vocabulary", "decay"} <= set(sources.sources(["llm/training"]))
     assert "claims/verdict" in sources.sources(["claims"])
     assert "command" not in sources.sources(["claims", "llm/training"])
+
+
+def test_training_language_models_follows_neither_their_measurement_nor_the_hub() -> None:
+    assert sources.sources(["llm/training"]) == [
+        "decay",
+        "llm/corpus",
+        "llm/family",
+        "llm/tokenizer_file",
+        "llm/training",
+        "llm/vocabulary",
+    ]
 
 
 def test_toy_and_llm_do_not_import_each_other() -> None:

@@ -49,7 +49,7 @@ class Recipe:
 
     @property
     def stride(self) -> int:
-        """Tokens by which the windows advance in which members are evaluated: half a context is before each token."""
+        """Tokens by which evaluation windows advance, so that half a context precedes each scored token."""
         return self.context // 2
 
     def rate(self, m: int) -> float:

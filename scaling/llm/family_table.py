@@ -1,4 +1,4 @@
-"""The family in one table: `python -m scaling.llm.family_table --records */*/training.json --overlaps ...`."""
+"""Gather the family in one table: `python -m scaling.llm.family_table --records */*/training.json --losses ...`."""
 
 import argparse
 import json
@@ -10,6 +10,7 @@ import pandas as pd
 
 from scaling import tables
 from scaling.command import InputError, run
+from scaling.llm.join import joined
 
 
 logger = logging.getLogger(__name__)
@@ -35,12 +36,20 @@ def read_record(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: not the record of a training ({error}); train the model again") from None
 
 
-def family_table(records: list[dict[str, Any]], overlaps: pd.DataFrame) -> pd.DataFrame:
-    """Table llm_family: the records, with the geometry of the heads that llm_overlaps holds."""
+def family_table(records: list[dict[str, Any]], losses: pd.DataFrame, overlaps: pd.DataFrame) -> pd.DataFrame:
+    """Table llm_family: each record with its loss from table llm_losses and its geometry from table llm_overlaps.
+
+    Raises InputError for a model without a loss.
+    """
     columns = list(tables.dictionary()["llm_family"]["columns"])
     if not records:
         return pd.DataFrame(columns=columns)
     frame = pd.DataFrame(records)
+    evaluated = losses[losses["status"] == "measured"].set_index("model")
+    for column in ("loss", "loss_stderr"):
+        frame[column] = frame["model"].map(evaluated[column].astype(float))
+    if missing := ", ".join(frame["model"][frame["loss"].isna()]):
+        raise InputError(f"no held-out loss of {missing}: see its row of llm_losses, and run again")
     frame["learning_rate_best"] = frame["loss"] <= frame.groupby(SAME_MODEL)["loss"].transform("min")
     measured = overlaps[overlaps["status"] == "measured"].set_index("model")
     for column in GEOMETRY:
@@ -49,14 +58,16 @@ def family_table(records: list[dict[str, Any]], overlaps: pd.DataFrame) -> pd.Da
 
 
 def main() -> None:
-    """Parse the command line, read, join, write."""
+    """Parse the command line, gather, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=Path, nargs="*", default=[], help="training.json of each member")
+    parser.add_argument("--losses", type=Path, nargs="*", default=[], help="rows of llm_losses of the members (CSV)")
     parser.add_argument("--overlaps", type=Path, required=True, help="CSV table llm_overlaps")
     parser.add_argument("--output", type=Path, required=True, help="CSV table llm_family to write")
     arguments = parser.parse_args()
     overlaps = tables.read("llm_overlaps", arguments.overlaps)
-    frame = family_table([read_record(path) for path in arguments.records], overlaps)
+    losses = joined("llm_losses", arguments.losses)
+    frame = family_table([read_record(path) for path in arguments.records], losses, overlaps)
     tables.write("llm_family", frame, arguments.output)
     for row in frame[~frame["learning_rate_best"].astype(bool)].itertuples():
         if row.learning_rate_factor == 1:

@@ -6,6 +6,7 @@ The file's metadata says where the matrix came from and the SHA-256 of the file 
 place. A file that does not match is read again.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -16,11 +17,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from scaling.command import InputError, whole_file
-from scaling.llm.files import Folder, LocalFile, plain, read
+from scaling.llm.files import Folder, LocalFile, MissingFileError, plain, read
 from scaling.llm.heads import find_head
 from scaling.llm.hub import COMMIT, BadAnswerError, Repository
 from scaling.llm.safetensors_file import SafetensorsFile
 from scaling.llm.tensor import Tensor, UnsupportedCheckpointError
+from scaling.llm.tokenizer_file import AnyTokenizer, read_tokenizer
 
 
 logger = logging.getLogger(__name__)
@@ -75,6 +77,14 @@ def local_copy(source: Folder | Repository, name: str, folder: Path) -> Path:
         temporary.write_bytes(content)
     remember(source, home)
     return home / source.commit / name
+
+
+def load_tokenizer(source: Folder | Repository, folder: Path) -> AnyTokenizer:
+    """The tokenizer of `source`, kept in `folder` if it was fetched; raises UnsupportedCheckpointError without one."""
+    for names in (["tokenizer.json"], ["vocab.json", "merges.txt"]):
+        with contextlib.suppress(MissingFileError):
+            return read_tokenizer(*(local_copy(source, name, folder) for name in names))
+    raise UnsupportedCheckpointError(f"{source.name}: neither tokenizer.json nor vocab.json and merges.txt")
 
 
 def pinned_home(source: Repository, folder: Path) -> Path:

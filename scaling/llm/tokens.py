@@ -20,7 +20,8 @@ from scaling.command import InputError, run
 from scaling.llm.corpus import documents, read_documents
 from scaling.llm.files import Folder
 from scaling.llm.hub import Repository
-from scaling.llm.tokenizer_file import model_tokenizer, tokenizer_size
+from scaling.llm.store import load_tokenizer
+from scaling.llm.tokenizer_file import tokenizer_size
 
 
 logger = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ def encode(tokenizer: str, text: str, source: Folder | Repository | None = None,
         return Text(np.frombuffer(text.encode(), np.uint8).astype(np.int64), 256)
     if source is None:
         raise InputError(f"tokenizer {tokenizer!r} is not known; it is words, bytes, or a model's name")
-    model = model_tokenizer(source, cache)
+    model = load_tokenizer(source, cache)
     lines = model.encode_batch(text.splitlines(keepends=True), add_special_tokens=False)
     return Text(np.concatenate([np.asarray(line.ids, np.int64) for line in lines]), tokenizer_size(model))
 

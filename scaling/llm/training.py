@@ -1,8 +1,9 @@
 """Train one language model of the family: `python -m scaling.llm.training --m 32 --gamma -1 --train train.jsonl ...`.
 
-transformers' own architecture, next-token cross-entropy, AdamW. The rows of the matrix that makes the logits start as
-N(0, 1/m) and feel the toy model's signed decay gamma in place of AdamW's: gamma < 0 pulls the norm of each to 1,
-gamma > 0 shrinks those that training does not hold up. The checkpoint is what save_pretrained writes.
+The architecture is that of transformers, the loss next-token cross-entropy, the optimizer AdamW. The rows of the output
+matrix start as N(0, 1/m) and decay with the toy model's signed gamma in place of AdamW's weight decay: gamma < 0 pulls
+the norm of each row to 1, gamma > 0 shrinks it. The checkpoint is what save_pretrained writes. The held-out loss is
+measured afterwards, by scaling.llm.losses.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import math
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -34,18 +35,15 @@ from scaling.command import InputError, run
 from scaling.decay import decay_rows
 from scaling.llm.corpus import Document, checksum, read_documents
 from scaling.llm.family import Member, Recipe, n_heads
-from scaling.llm.losses import measure
 from scaling.llm.tokenizer_file import read_tokenizer
 from scaling.llm.vocabulary import END_OF_TEXT
-from scaling.llm.windows import Windows
 from scaling.settings import add_options, from_options
 
 
 logger = logging.getLogger(__name__)
 
-RECORD = "training.json"  # beside the checkpoint: settings, and what was seen in training
-TAIL = 100  # steps whose mean loss is kept
-EVALUATION_TOKENS = 4096  # of a batch
+RECORD = "training.json"  # in the checkpoint's folder: the settings and statistics of the training
+TAIL = 100  # last steps, whose mean loss is recorded
 
 
 class DivergedError(InputError):
@@ -92,7 +90,7 @@ def stream(documents: Sequence[Document], tokenizer: PreTrainedTokenizerFast) ->
 
 
 def train(model: PreTrainedModel, tokens: torch.Tensor, member: Member, recipe: Recipe) -> NDArray[np.float64]:
-    """Train in place on random windows of `tokens`; returns the loss of every step in nats a token.
+    """Train in place on random windows of `tokens`; returns the loss of every step in nats per token.
 
     Raises DivergedError when the loss or its gradient is no longer finite.
     """
@@ -129,31 +127,21 @@ def train(model: PreTrainedModel, tokens: torch.Tensor, member: Member, recipe: 
     return losses
 
 
-@dataclass(frozen=True)
-class Texts:
-    """Where the documents to train on and the ones held out are, and the tokenizer.json."""
+def train_member(member: Member, recipe: Recipe, corpus: Path, tokenizer_file: Path, folder: Path) -> dict[str, Any]:
+    """Train a member on the documents of `corpus` and save it with its record in `folder`, whole or not at all.
 
-    train: Path
-    held_out: Path
-    tokenizer: Path
-
-
-def train_member(member: Member, recipe: Recipe, texts: Texts, folder: Path) -> dict[str, Any]:
-    """Train a member and save it in `folder`, whole or not at all; returns its record, which stands beside it."""
+    Returns the record. Raises DivergedError, and InputError for a corpus or a tokenizer that cannot be read.
+    """
     begun = time.perf_counter()
     torch.set_num_threads(1)  # the same bits whatever the number of cores
     torch.use_deterministic_algorithms(True)
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=read_tokenizer(texts.tokenizer), bos_token=END_OF_TEXT, eos_token=END_OF_TEXT
+        tokenizer_object=read_tokenizer(tokenizer_file), bos_token=END_OF_TEXT, eos_token=END_OF_TEXT
     )
-    documents = read_documents(texts.train)
+    documents = read_documents(corpus)
     tokens = stream(documents, tokenizer)
     model = build(member, recipe, len(tokenizer))
     losses = train(model, tokens, member, recipe)
-    held_out = [document.text for document in read_documents(texts.held_out)]
-    windows = Windows("strided", recipe.context, recipe.stride)
-    loss = measure(model.eval(), tokenizer, held_out, windows, EVALUATION_TOKENS)
-    nats, stderr = loss.per(loss.tokens)
     record = {
         "model": member.name,
         "family": member.family,
@@ -166,17 +154,15 @@ def train_member(member: Member, recipe: Recipe, texts: Texts, folder: Path) -> 
         "n_epochs": recipe.steps * recipe.batch_size * recipe.context / len(tokens),
         "corpus_sha256": checksum(documents),
         "loss_train_tail": float(losses[-TAIL:].mean()),
-        "loss": nats,
-        "loss_stderr": stderr,
         "seconds": time.perf_counter() - begun,
     }
     save(model, tokenizer, record, folder)
-    logger.info("%s: held-out loss %.4f +- %.4f nats a token, written to %s", member.name, nats, stderr, folder)
+    logger.info("%s: last losses %.4f nats per token, written to %s", member.name, record["loss_train_tail"], folder)
     return record
 
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, record: dict[str, Any], folder: Path) -> None:
-    """Write the checkpoint and its record beside `folder`, then rename it, so that no half of it is ever seen."""
+    """Write the checkpoint and its record next to `folder`, then rename, so that no partial checkpoint is ever seen."""
     beside = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
@@ -199,15 +185,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the initial weights and the windows")
     add_options(parser, Recipe, "recipe")
     parser.add_argument("--train", type=Path, required=True, help="documents to train on, from scaling.llm.corpus")
-    parser.add_argument("--held-out", type=Path, required=True, help="documents to measure the loss on")
     parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json from scaling.llm.vocabulary")
     parser.add_argument("--folder", type=Path, required=True, help="folder of the checkpoint to write")
     options = parser.parse_args()
     recipe = from_options(Recipe, options)
     arguments = {name: value for name, value in vars(options).items() if not hasattr(recipe, name)}
-    texts = Texts(arguments.pop("train"), arguments.pop("held_out"), arguments.pop("tokenizer"))
-    folder = arguments.pop("folder")
-    train_member(Member(**arguments), recipe, texts, folder)
+    corpus, tokenizer, folder = (arguments.pop(name) for name in ("train", "tokenizer", "folder"))
+    train_member(Member(**arguments), recipe, corpus, tokenizer, folder)
 
 
 if __name__ == "__main__":

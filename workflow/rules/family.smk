@@ -1,9 +1,20 @@
 # The family of language models trained here, on the documentation that comes with Python; no network.
-# results/llm/corpus/: its documents, to train on and held out. results/llm/family/{member}/: a checkpoint as save_pretrained writes it.
+# results/llm/corpus/: its documents, for training and held out. results/llm/family/{member}/: a checkpoint as save_pretrained writes it.
 
 FAMILY = config["llm"]["family"]
 FAMILY_RECIPE = recipe_of(FAMILY)
 MEMBERS = family_members(FAMILY["models"], FAMILY_RECIPE)
+# Its members by file name, as items of the catalogue.
+FAMILY_MODELS = {
+    file_name(name): {
+        "model": name,
+        "family": member.family,
+        "path": f"results/llm/family/{name}",
+        "m": member.m,
+        "learning_rate_factor": member.learning_rate_factor,
+    }
+    for name, member in MEMBERS.items()
+}
 CHECKPOINT = [
     "config.json",
     "model.safetensors",
@@ -56,7 +67,7 @@ rule train_tokenizer:
 
 rule train_language_model:
     input:
-        **CORPUS,
+        train=CORPUS["train"],
         tokenizer="results/llm/corpus/tokenizer.json",
     output:
         expand("results/llm/family/{{member}}/{file}", file=CHECKPOINT),
@@ -82,12 +93,13 @@ rule train_language_model:
         "Training the language model {wildcards.member} (log: {log})"
     shell:
         "python -m scaling.llm.training {params.member} {params.recipe} --train {input.train}"
-        " --held-out {input.held_out} --tokenizer {input.tokenizer} --folder {params.folder} > {log} 2>&1"
+        " --tokenizer {input.tokenizer} --folder {params.folder} > {log} 2>&1"
 
 
 rule gather_family:
     input:
         records=expand("results/llm/family/{member}/training.json", member=MEMBERS),
+        losses=expand("results/llm/losses/python/{model}.csv", model=FAMILY_MODELS),
         overlaps="results/tables/llm_overlaps.csv",
     output:
         "results/tables/llm_family.csv",
@@ -101,10 +113,10 @@ rule gather_family:
     params:
         source=source_fingerprint("llm/family_table"),
     message:
-        "Putting the family's records together (log: {log})"
+        "Gathering the family (log: {log})"
     shell:
-        "python -m scaling.llm.family_table --records {input.records} --overlaps {input.overlaps}"
-        " --output {output} > {log} 2>&1"
+        "python -m scaling.llm.family_table --records {input.records} --losses {input.losses}"
+        " --overlaps {input.overlaps} --output {output} > {log} 2>&1"
 
 
 rule draw_family:

@@ -12,17 +12,6 @@ LLM_FIGURES = {
 }
 
 
-# Of the family, members at the recipe's own learning rate are measured like any local checkpoint.
-FAMILY_MODELS = {
-    file_name(name): {
-        "model": name,
-        "family": member.family,
-        "path": f"results/llm/family/{name}",
-        "m": member.m,
-    }
-    for name, member in MEMBERS.items()
-    if member.learning_rate_factor == 1
-}
 MODELS = (
     dict(
         zip(
@@ -32,6 +21,8 @@ MODELS = (
     )
     | FAMILY_MODELS
 )
+# Members with another learning rate only check the recipe's: their loss is measured, their head is not.
+STUDIED = [name for name, entry in MODELS.items() if entry.get("learning_rate_factor", 1) == 1]
 TOKENS = dict(
     zip(
         named_once(
@@ -89,8 +80,8 @@ rule measure_head:
 
 rule gather_heads:
     input:
-        rows=expand("results/llm/heads/{model}.csv", model=MODELS),
-        norms=expand("results/llm/heads/{model}.safetensors", model=MODELS),
+        rows=expand("results/llm/heads/{model}.csv", model=STUDIED),
+        norms=expand("results/llm/heads/{model}.safetensors", model=STUDIED),
         published=f"{workflow.basedir}/resources/published/fig8a_llm_overlap.csv",
     output:
         overlaps="results/tables/llm_overlaps.csv",

@@ -17,11 +17,12 @@ FAMILY_TEXT = {
     "stride": FAMILY_RECIPE.stride,
 }
 # (text, model): how the one is evaluated on the other
-EVALUATIONS = {("python", model): FAMILY_TEXT for model in MODELS if model in FAMILY_MODELS} | {
+EVALUATIONS = {("python", model): FAMILY_TEXT for model in FAMILY_MODELS} | {
     (text, model): entry
     for text, entry in TEXTS.items()
-    for model in MODELS
+    for model in STUDIED
     if MODELS[model]["family"] in LOSSES["families"]
+    and (text != "python" or model not in FAMILY_MODELS)
 }
 
 
@@ -95,7 +96,11 @@ rule measure_loss:
 
 rule gather_losses:
     input:
-        [f"results/llm/losses/{text}/{model}.csv" for text, model in EVALUATIONS],
+        [
+            f"results/llm/losses/{text}/{model}.csv"
+            for text, model in EVALUATIONS
+            if model in STUDIED
+        ],
     output:
         "results/tables/llm_losses.csv",
     log:
