@@ -11,6 +11,7 @@ import pandas as pd
 
 from scaling import command, tables
 from scaling.claims import bridge, family, language_models, registry, toy_exponents, toy_geometry, verdict
+from scaling.claims import suites as _suites  # noqa: F401  registers its claims
 from scaling.claims.study import Study
 from scaling.claims.toy_study import ToyStudy
 

@@ -94,7 +94,7 @@ def fit_entry(
                 some = select(runs[runs["text"] == text], selection)
                 row, profile = suite.fit_suite(some, selection["terms"], rules)
                 profiles.append(profile.assign(**key))
-            rows.append(key | {"primary": primary} | row)
+            rows.append(key | {"primary": primary, "control": entry.get("control", False)} | row)
     return rows, profiles
 
 
