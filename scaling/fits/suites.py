@@ -118,7 +118,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.step == "runs":
         with ThreadPoolExecutor() as pool:  # without a network each source takes seconds to fail
-            found = list(pool.map(lambda item: suite_runs(*item, options.shapes), options.entries.items()))
+            found = list(pool.map(lambda item: suite_runs(item[0], item[1], options.shapes), options.entries.items()))
         for runs, path in zip(found, options.output, strict=True):
             tables.write("suite_runs", runs, path)
             logging.info("%s: %d rows", path, len(runs))
