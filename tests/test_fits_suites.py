@@ -14,6 +14,7 @@ import yaml
 from scaling import command, tables
 from scaling.command import InputError
 from scaling.config import with_defaults
+from scaling.figures import fits as figures
 from scaling.fits import suites
 from scaling.fits.suite import Rules
 
@@ -52,7 +53,7 @@ def test_defaults_of_config_and_package_are_the_same() -> None:
 def test_texts_and_selections_become_rows(table: Path) -> None:
     chosen = {"keep": {"data": {"max": 4e9}}, "terms": [], "highest_losses_left_out": 0}
     asked = entry(source=str(table), selections=entry()["selections"] | {"few tokens": chosen})
-    runs = tables.validate("suite_runs", suites.suite_runs(asked), "test")
+    runs = tables.validate("suite_runs", suites.suite_runs("mine", asked), "test")
     assert len(runs) == 48
     rows, profiles = suites.fit_entry("mine", asked, runs, Rules())
     found = pd.DataFrame(rows).set_index(["text", "selection"])
@@ -97,12 +98,10 @@ def test_the_commands_say_what_was_not_run(tmp_path: Path, monkeypatch: pytest.M
         "gone": entry(source="http://127.0.0.1:9/runs.csv"),
         "unnamed": entry(),
     }
-    for name, one in entries.items():
-        arguments = ["suites", "runs", "--entry", json.dumps(one), "--output", str(tmp_path / f"{name}_runs.csv")]
-        monkeypatch.setattr(sys, "argv", arguments)
-        command.run(suites.main)
-    out, profiles = tmp_path / "width_suites.csv", tmp_path / "profiles.csv"
     runs = [str(tmp_path / f"{name}_runs.csv") for name in entries]
+    monkeypatch.setattr(sys, "argv", ["suites", "runs", "--entries", json.dumps(entries), "--output", *runs])
+    command.run(suites.main)
+    out, profiles = tmp_path / "width_suites.csv", tmp_path / "profiles.csv"
     arguments = ["suites", "fit", "--entries", json.dumps(entries), "--runs", *runs]
     monkeypatch.setattr(sys, "argv", [*arguments, "--suites", str(out), "--profiles", str(profiles)])
     command.run(suites.main)
@@ -111,11 +110,19 @@ def test_the_commands_say_what_was_not_run(tmp_path: Path, monkeypatch: pytest.M
     assert set(rows.loc["gone", "verdict"]) == set(rows.loc["unnamed", "verdict"]) == {"not run"}
     assert rows.loc["gone", "note"].str.contains("source").all()
     assert set(tables.read("width_suite_profiles", profiles)["suite"]) == {"here"}
+    for number in (None, 0):  # with the suites that ran, and without any
+        table = tables.read("width_suites", out)
+        tables.write("width_suites", table if number is None else table[table["status"] == "not run"], out)
+        picture = tmp_path / "figure.png"
+        arguments = ["fits", "--figure", "width_suites", "--suites", str(out), "--suite-profiles", str(profiles)]
+        monkeypatch.setattr(sys, "argv", [*arguments, "--output", str(picture)])
+        command.run(figures.main)
+        assert picture.stat().st_size > 1000
 
 
 def test_another_file_than_the_pinned_one_is_refused(table: Path) -> None:
     with pytest.raises(InputError, match="sha256 is"):
-        suites.suite_runs(entry(source=str(table), sha256="0" * 64))
+        suites.suite_runs("mine", entry(source=str(table), sha256="0" * 64))
 
 
 def copy_of(name: str) -> dict[str, Any]:
@@ -145,7 +152,7 @@ def copy_of(name: str) -> dict[str, Any]:
 )
 def test_recorded_answers(name: str, n_runs: int, n_widths: int, a: float, verdict: str) -> None:
     asked = copy_of(name)
-    runs = tables.validate("suite_runs", suites.suite_runs(asked, SHAPES), "test")
+    runs = tables.validate("suite_runs", suites.suite_runs(name, asked, SHAPES), "test")
     first = {key: dict([next(iter(asked[key].items()))]) for key in ("losses", "selections")}
     (row,), _ = suites.fit_entry(name, asked | first, runs, Rules(**FITS["suite_verdict"]))
     assert (row["n_runs"], row["n_widths"], row["verdict"]) == (n_runs, n_widths, verdict)

@@ -78,7 +78,9 @@ class TransformerLayer(nn.Module):
         self.points, self.centres = nn.Linear(D, WIDTH), nn.Linear(D, WIDTH)
         self.self_attention = nn.MultiheadAttention(WIDTH, HEADS, batch_first=True)
         self.attention = nn.MultiheadAttention(WIDTH, HEADS, batch_first=True)
-        self.mlp = nn.Sequential(nn.LayerNorm(WIDTH), nn.Linear(WIDTH, 2 * WIDTH), nn.GELU(), nn.Linear(2 * WIDTH, WIDTH))
+        self.mlp = nn.Sequential(
+            nn.LayerNorm(WIDTH), nn.Linear(WIDTH, 2 * WIDTH), nn.GELU(), nn.Linear(2 * WIDTH, WIDTH)
+        )
         self.norm = nn.LayerNorm(WIDTH)
         self.out = nn.Linear(WIDTH, D)
 
@@ -172,7 +174,11 @@ def read(path: Path) -> tuple[dict[tuple[str, int, int], LloydNetwork], int]:
     networks = {}
     for kind, depth, seed in json.loads(text["networks"]):
         network, start = LloydNetwork(kind, depth), prefix(kind, depth, seed)
-        own = {name.removeprefix(start): torch.from_numpy(value) for name, value in tensors.items() if name.startswith(start)}
+        own = {
+            name.removeprefix(start): torch.from_numpy(value)
+            for name, value in tensors.items()
+            if name.startswith(start)
+        }
         network.load_state_dict(own)
         networks[kind, depth, seed] = network
     return networks, int(text["steps"])

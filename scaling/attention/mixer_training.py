@@ -74,7 +74,11 @@ def read(path: Path) -> tuple[dict[tuple[Mixer, int], HCFormer], int, float]:
     networks, kappa = {}, float(text["kappa"])
     for mixer, seed in json.loads(text["mixers"]):
         network, start = HCFormer(DIGITS, 10, mixer, kappa, layer_scale=1.0), prefix(mixer, seed)
-        own = {name.removeprefix(start): torch.from_numpy(array) for name, array in tensors.items() if name.startswith(start)}
+        own = {
+            name.removeprefix(start): torch.from_numpy(array)
+            for name, array in tensors.items()
+            if name.startswith(start)
+        }
         network.load_state_dict(own)
         networks[mixer, seed] = network
     return networks, int(text["epochs"]), kappa

@@ -70,7 +70,9 @@ def euler_step(
     return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
 
-def runge_kutta_step(x: Array, beta: float | Array, dt: float | Array, flow: Flow = "SA", causal: bool = False) -> Array:
+def runge_kutta_step(
+    x: Array, beta: float | Array, dt: float | Array, flow: Flow = "SA", causal: bool = False
+) -> Array:
     """One classical fourth-order step along the sphere; (..., n, d) batched."""
 
     def rate(y: Array) -> Array:

@@ -14,6 +14,7 @@ from scaling.claims import (  # noqa: F401  (importing a module registers its cl
     language_models,
     local_models,
     registry,
+    suites,
     toy_exponents,
     toy_geometry,
     toy_laws,

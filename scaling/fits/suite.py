@@ -283,7 +283,7 @@ def main() -> None:
     for name, part in groups(runs, by):
         row, profile = fit_suite(part, terms, cluster=options.cluster)
         key = {"suite": Path(options.table).stem, "text": options.loss, "selection": name}
-        rows.append(key | {"primary": not rows} | row)
+        rows.append(key | {"primary": not rows, "control": False} | row)
         profiles.append(profile.assign(**key))
         for line in in_words(row, name):
             logging.info(line)

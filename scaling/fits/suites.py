@@ -1,12 +1,13 @@
 """The width exponent in training suites of other groups: `width_suites.csv` and `width_suite_profiles.csv`.
 
-`python -m scaling.fits.suites runs` writes one suite's file as a table suite_runs, `fit` fits selections of it.
+`python -m scaling.fits.suites runs` writes each suite's file as a table suite_runs, `fit` fits selections of them.
 The entries of the config are described in docs/suites.md.
 """
 
 import argparse
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from scaling.fits import chinchilla, inputs, joint, points, published, suite
 SEVERAL = {"aspect": ("width", "depth"), "tokens_per_parameter": ("data", "parameters")}  # ratios that can be kept
 
 
-def suite_runs(entry: dict[str, Any], shapes: Path | None = None) -> pd.DataFrame:
+def suite_runs(name: str, entry: dict[str, Any], shapes: Path | None = None) -> pd.DataFrame:
     """Table suite_runs of a suite as the config describes it; empty, with a line in the log, without its file.
 
     `shapes` is Table A9, which the format `chinchilla` needs. Raises InputError for a file that is not what the entry
@@ -31,9 +32,9 @@ def suite_runs(entry: dict[str, Any], shapes: Path | None = None) -> pd.DataFram
     source = entry.get("source")
     data = None
     if source:
-        data = points.obtain(source, entry.get("sha256"), "the suite is not run")
+        data = points.obtain(source, entry.get("sha256"), f"the suite {name} is not run")
     else:
-        logging.warning("the suite has no source: %s", how_to_run(entry))
+        logging.warning("the suite %s is not run: %s", name, how_to_run(entry))
     if data is None:
         return pd.DataFrame(columns=columns)
     if entry["format"] == "chinchilla":
@@ -94,7 +95,7 @@ def fit_entry(
                 some = select(runs[runs["text"] == text], selection)
                 row, profile = suite.fit_suite(some, selection["terms"], rules)
                 profiles.append(profile.assign(**key))
-            rows.append(key | {"primary": primary} | row)
+            rows.append(key | {"primary": primary, "control": entry.get("control", False)} | row)
     return rows, profiles
 
 
@@ -102,21 +103,25 @@ def main() -> None:
     """Command line: write a suite's runs, or fit all suites."""
     parser = argparse.ArgumentParser(prog="python -m scaling.fits.suites", description=__doc__)
     steps = parser.add_subparsers(dest="step", required=True)
-    one = steps.add_parser("runs", help="write the runs of one suite as a table")
-    one.add_argument("--entry", required=True, type=json.loads, help="the suite's entry in the config, as JSON")
-    one.add_argument("--shapes", type=Path, help="Table A9 (chinchilla_model_shapes.csv)")
-    one.add_argument("--output", required=True, help="table suite_runs to write")
+    get = steps.add_parser("runs", help="write the runs of each suite as a table")
+    get.add_argument("--shapes", type=Path, help="Table A9 (chinchilla_model_shapes.csv)")
+    get.add_argument(
+        "--output", required=True, nargs="*", help="tables suite_runs to write, in the order of the entries"
+    )
     fit = steps.add_parser("fit", help="fit every suite")
-    fit.add_argument("--entries", required=True, type=json.loads, help="fits: suites: of the config, as JSON")
     fit.add_argument("--rules", default={}, type=json.loads, help="fits: suite_verdict: of the config, as JSON")
     fit.add_argument("--runs", required=True, nargs="*", help="tables suite_runs, in the order of the entries")
     fit.add_argument("--suites", required=True, help="table width_suites to write")
     fit.add_argument("--profiles", required=True, help="table width_suite_profiles to write")
+    for step in (get, fit):
+        step.add_argument("--entries", required=True, type=json.loads, help="fits: suites: of the config, as JSON")
     options = parser.parse_args()
     if options.step == "runs":
-        runs = suite_runs(options.entry, options.shapes)
-        tables.write("suite_runs", runs, options.output)
-        logging.info("%s: %d rows", options.output, len(runs))
+        with ThreadPoolExecutor() as pool:  # without a network each source takes seconds to fail
+            found = list(pool.map(lambda item: suite_runs(item[0], item[1], options.shapes), options.entries.items()))
+        for runs, path in zip(found, options.output, strict=True):
+            tables.write("suite_runs", runs, path)
+            logging.info("%s: %d rows", path, len(runs))
         return
     rows: list[dict[str, Any]] = []
     profiles = [pd.DataFrame(columns=list(tables.dictionary()["width_suite_profiles"]["columns"]))]

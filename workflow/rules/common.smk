@@ -185,17 +185,6 @@ def token_entry(wildcards):
     return TOKENS[f"{wildcards.tokenizer}/{wildcards.text}"]
 
 
-def suite_entry(wildcards):
-    """The config's entry of a training suite, as JSON."""
-    return json.dumps(SUITES[wildcards.suite])
-
-
-def suite_file(wildcards):
-    """The local file of a training suite, if it has one."""
-    source = SUITES[wildcards.suite].get("source", "")
-    return [] if source.startswith(("https://", "http://")) else source or []
-
-
 def published_folder(wildcards, input):
     """Folder of the numbers read off the paper."""
     return Path(input.published[0]).parent

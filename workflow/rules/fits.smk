@@ -190,14 +190,16 @@ rule fit_joint_law:
 
 rule suite_runs:
     input:
-        source=suite_file,
+        sources=[
+            entry["source"]
+            for entry in SUITES.values()
+            if not entry.get("source", "https://").startswith(("https://", "http://"))
+        ],
         shapes=SHAPES,
     output:
-        "results/fits/suites/{suite}.csv",
+        expand("results/fits/suites/{suite}.csv", suite=SUITES),
     log:
-        "logs/fits/suites/{suite}.log",
-    wildcard_constraints:
-        suite=one_of(SUITES),
+        "logs/fits/suite_runs.log",
     conda:
         "../envs/scaling.yaml"
     threads: 1
@@ -205,12 +207,12 @@ rule suite_runs:
         mem_mb=500,
         network=1,
     params:
-        entry=suite_entry,
+        entries=json.dumps(SUITES),
         source=source_fingerprint("fits/suites"),
     message:
-        "Getting the runs of the suite {wildcards.suite} (without a network it is left out) (log: {log})"
+        "Getting the runs of training suites (without a network they are left out) (log: {log})"
     shell:
-        "python -m scaling.fits.suites runs --entry {params.entry:q} --shapes {input.shapes:q} --output {output} > {log} 2>&1"
+        "python -m scaling.fits.suites runs --entries {params.entries:q} --shapes {input.shapes:q} --output {output} > {log} 2>&1"
 
 
 rule fit_suites:
