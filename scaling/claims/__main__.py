@@ -10,9 +10,22 @@ from pathlib import Path
 import pandas as pd
 
 from scaling import command, tables
-from scaling.claims import bridge, family, language_models, registry, toy_exponents, toy_geometry, verdict
+from scaling.claims import (
+    bigram,
+    bridge,
+    family,
+    language_models,
+    registry,
+    toy_exponents,
+    toy_geometry,
+    training_time,
+    verdict,
+)
 from scaling.claims.study import Study
 from scaling.claims.toy_study import ToyStudy
+
+
+REGISTERED = (bigram, training_time)  # modules that register their claims when they are imported
 
 
 def every_row(study: Study) -> pd.DataFrame:

@@ -25,6 +25,7 @@ os.environ.update(
 )
 
 from scaling.bigram.study import cells as bigram_cells
+from scaling.bigram.study import flows as bigram_flows
 from scaling.bigram.study import jobs as bigram_jobs
 from scaling.bigram.study import matrices as bigram_matrices
 from scaling.bigram.study import memory as bigram_memory
@@ -54,6 +55,7 @@ def checked_config(config):
             config[name] = with_defaults(config[name], schema)
         distinct_cells(config["toy"])
         bigram_cells(config["bigram"])
+        bigram_flows(config["bigram"])
         family = config["llm"]["family"]
         try:
             family_members(family["models"], recipe_of(family))

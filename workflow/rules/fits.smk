@@ -185,6 +185,10 @@ CLAIM_TABLES = [
     "width_fit",
     "chinchilla_fit",
     "llm_family",
+    "bigram_models",
+    "bigram_exponents",
+    "bigram_rivals",
+    "time_exponents",
 ]
 
 
