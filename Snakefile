@@ -37,6 +37,7 @@ include: "workflow/rules/family.smk"
 include: "workflow/rules/llm.smk"
 include: "workflow/rules/losses.smk"
 include: "workflow/rules/bigram.smk"
+include: "workflow/rules/time.smk"
 include: "workflow/rules/figures.smk"
 
 
@@ -46,6 +47,7 @@ rule all:
         rules.toy.input,
         rules.llm.input,
         rules.bigram.input,
+        rules.time.input,
         rules.fits.input,
         rules.figures.input,
         rules.draw_overview.output,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from scaling import command, tables
 from scaling.claims import (  # noqa: F401  (importing a module registers its claims)
+    bigram,
     language_models,
     local_models,
     registry,
@@ -18,6 +19,7 @@ from scaling.claims import (  # noqa: F401  (importing a module registers its cl
     toy_exponents,
     toy_geometry,
     toy_laws,
+    training_time,
 )
 from scaling.claims.study import Study
 

@@ -5,6 +5,7 @@ python -m scaling.figures.bigram --figure bigram_excess --models results/tables/
 """
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,11 @@ class Study:
         return self.models[(self.models["gamma"] == 0) & ~self.models["tied"]]
 
 
+def groups(frame: pd.DataFrame, by: list[str] | str) -> Iterator[tuple[Any, pd.DataFrame]]:
+    """The rows of each value of some columns, in order of appearance."""
+    return iter(frame.groupby(by, sort=False))
+
+
 def sizes(frame: pd.DataFrame) -> dict[int, str]:
     """A marker for each number of tokens n of the counted matrices."""
     ns = sorted(frame.loc[frame["law"].isin(COUNTED), "n"].unique())
@@ -89,7 +95,7 @@ def bigram_excess(study: Study) -> Figure:
             style.missing(axis, NONE)
         return figure
     marker = sizes(counted)
-    for (law, n), curve in counted.groupby(["law", "n"], sort=False):
+    for (law, n), curve in groups(counted, ["law", "n"]):
         table = mean_and_spread(curve, "excess")
         look = {"color": COUNTED[law], "marker": marker[n], "linestyle": "-", "linewidth": 0.8}
         style.points(axes[0], table["m"], table["mean"], table["std"], **look)
@@ -135,7 +141,7 @@ def draw_local_exponents(axis: Axes, exponents: pd.DataFrame, marker: dict[int, 
     """Slope of each three successive widths against their middle one over n."""
     rows = exponents[(exponents["gamma"] == 0) & ~exponents["tied"] & exponents["law"].isin(COUNTED)]
     rows = rows[rows["window"].str.contains("-") & rows["exponent"].notna()]
-    for (law, n), part in rows.groupby(["law", "n"], sort=False):
+    for (law, n), part in groups(rows, ["law", "n"]):
         middle = np.sqrt(part["m_min"] * part["m_max"]) / n
         look = {"color": COUNTED[law], "marker": marker[n], "linestyle": "-", "linewidth": 0.8}
         order = np.argsort(middle)
@@ -176,7 +182,7 @@ def bigram_geometry(study: Study) -> Figure:
 def draw_overlaps(axis: Axes, free: pd.DataFrame) -> None:
     """m times the mean squared overlap: raw and balanced, with random rows at 1 and the Welch bound."""
     marker = sizes(free)
-    for (law, n), curve in free.groupby(["law", "n"], sort=False):
+    for (law, n), curve in groups(free, ["law", "n"]):
         means = curve.groupby("m")[["mean_sq_overlap", "balanced_mean_sq_overlap"]].mean().astype(float)
         look: dict[str, Any] = {"color": COUNTED[law], "marker": marker[n], "linewidth": 0.8}
         axis.plot(means.index, means.index * means["balanced_mean_sq_overlap"], **look)
@@ -197,8 +203,8 @@ def draw_decay(excess: Axes, norms: Axes, counted: pd.DataFrame) -> None:
         style.missing(excess, "one weight decay")
         style.missing(norms, "one weight decay")
         return
-    lines = {"text": "-", "smoothed": ":"}
-    for (law, gamma), curve in counted[several].groupby(["law", "gamma"], sort=False):
+    lines: dict[str, Any] = {"text": "-", "smoothed": ":"}
+    for (law, gamma), curve in groups(counted[several], ["law", "gamma"]):
         table = mean_and_spread(curve, "excess")
         look: dict[str, Any] = {"color": style.gamma_colour(gamma) if gamma else style.GREY, "linestyle": lines[law]}
         look |= {"marker": "o", "linewidth": 0.8, "mfc": None if law == "text" else "white"}
@@ -256,7 +262,7 @@ def bigram_controls(study: Study) -> Figure:
         axes[0].set_ylabel("excess / mutual information")
         style.legend(axes[0], loc="lower left", fontsize=6.5)
     rows = study.rivals[(study.rivals["gamma"] == 0) & ~study.rivals["tied"] & (study.rivals["window"] == "all")]
-    for rival, part in rows.groupby("rival", sort=False):
+    for rival, part in groups(rows, "rival"):
         label, colour, marker = RIVALS[rival]
         counted = part["law"].isin(COUNTED)
         for chosen, face in ((counted, colour), (~counted, "white")):

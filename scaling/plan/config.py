@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from scaling.bigram.study import cells as bigram_cells
+from scaling.bigram.study import flows as bigram_flows
 from scaling.command import InputError
 from scaling.config import check, with_defaults
 from scaling.frequency_laws import FREQUENCY_LAWS
@@ -86,6 +87,7 @@ def checked(config: Mapping[str, Any], schemas: Mapping[str, Mapping[str, Any]])
         whole[name] = with_defaults(whole[name], schema)
     distinct_cells(whole["toy"])
     bigram_cells(whole["bigram"])
+    bigram_flows(whole["bigram"])
     section = whole["llm"]["family"]
     try:
         family.members(section["models"], family.recipe_of(section))

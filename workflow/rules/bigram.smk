@@ -4,7 +4,13 @@
 BIGRAM = config["bigram"]
 BIGRAM_MATRICES = bigram_matrices(BIGRAM)
 BIGRAM_CELLS = bigram_cells(BIGRAM)
-BIGRAM_TABLES = ["bigram_models", "bigram_ranks", "bigram_exponents", "bigram_rivals"]
+BIGRAM_TABLES = [
+    "bigram_models",
+    "bigram_ranks",
+    "bigram_exponents",
+    "bigram_rivals",
+    "bigram_flow",
+]
 BIGRAM_TEXT = CORPUS["train"] if BIGRAM["text"] == "python" else BIGRAM["text"]
 BIGRAM_FIGURES = {
     "bigram_excess": "excess over the known floor against m, with its rivals",
@@ -145,6 +151,29 @@ rule fit_bigram_curves:
     shell:
         "python -m scaling.fits.bigram --models {input} --exponents {output.exponents}"
         " --rivals {output.rivals} > {log} 2>&1"
+
+
+rule follow_bigram_flow:
+    input:
+        bigram_counts({cell.matrix for cell, _, _ in bigram_flows(BIGRAM)}),
+    output:
+        "results/tables/bigram_flow.csv",
+    log:
+        "logs/bigram/flow.log",
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=600,
+    params:
+        study=json.dumps(BIGRAM),
+        source=source_fingerprint("bigram/flow"),
+    message:
+        "Gradient flow of bigram models (log: {log})"
+    shell:
+        "python -m scaling.bigram.flow --study {params.study:q} --counts results/bigram/counts"
+        " --output {output} > {log} 2>&1"
 
 
 rule draw_bigram_figures:

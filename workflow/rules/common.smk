@@ -23,6 +23,7 @@ os.environ.update(
 )
 
 from scaling.bigram.study import cells as bigram_cells
+from scaling.bigram.study import flows as bigram_flows
 from scaling.bigram.study import jobs as bigram_jobs
 from scaling.bigram.study import matrices as bigram_matrices
 from scaling.bigram.study import memory as bigram_memory

@@ -37,7 +37,13 @@ DOCUMENTS = [
 LONG_TABLES = ["toy_curves", "toy_features"]
 PAGES = [
     Path(path).stem
-    for path in [*rules.toy.input, *rules.llm.input, *rules.fits.input]
+    for path in [
+        *rules.toy.input,
+        *rules.llm.input,
+        *rules.bigram.input,
+        *rules.time.input,
+        *rules.fits.input,
+    ]
     if path.endswith(".csv") and Path(path).stem not in LONG_TABLES
 ]
 

@@ -253,6 +253,10 @@ CLAIM_TABLES = [
     "joint_fit",
     "width_suites",
     "token_frequencies",
+    "bigram_models",
+    "bigram_exponents",
+    "bigram_rivals",
+    "time_exponents",
 ]
 
 
