@@ -156,7 +156,9 @@ def correction_rows() -> Iterator[dict[str, Any]]:
 def main() -> None:
     """Command line: measure and write four tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--draws", type=int, default=30, help="sets of tokens per row; three times as many for triangles")
+    parser.add_argument(
+        "--draws", type=int, default=30, help="sets of tokens per row; three times as many for triangles"
+    )
     parser.add_argument("--tables", type=Path, required=True, help="folder of the tables to write")
     arguments = parser.parse_args()
     if arguments.draws < 1:

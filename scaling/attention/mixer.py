@@ -201,7 +201,12 @@ class HCFormer(nn.Module):
     """
 
     def __init__(
-        self, size: Size, classes: int, mixer: Mixer = "hyperbolic", kappa: float = 1.0, layer_scale: float = LAYER_SCALE
+        self,
+        size: Size,
+        classes: int,
+        mixer: Mixer = "hyperbolic",
+        kappa: float = 1.0,
+        layer_scale: float = LAYER_SCALE,
     ) -> None:
         super().__init__()
         if mixer not in ("hyperbolic", "euclidean", "attention") or not kappa > 0:
@@ -215,9 +220,17 @@ class HCFormer(nn.Module):
                     SelfAttention(dim, size.heads[s], size.head_dim)
                     if mixer == "attention"
                     else ClusterMixer(
-                        dim, size.heads[s], size.head_dim, size.fold[s], size.proposal[s], size.window[s],
-                        size.features[s], size.both[s], mixer, kappa,
-                    )  # fmt: skip
+                        dim,
+                        size.heads[s],
+                        size.head_dim,
+                        fold=size.fold[s],
+                        proposal=size.proposal[s],
+                        window=size.window[s],
+                        features=size.features[s],
+                        both=size.both[s],
+                        metric=mixer,
+                        kappa=kappa,
+                    )
                 )
                 layers.append(Block(dim, mix, size.mlp_ratios[s], layer_scale))
             if s + 1 < len(size.dims):

@@ -1,4 +1,4 @@
-"""Measure tokens on the sphere: flows against exact solutions, the phase diagram in (beta, t), causal collapse, pictures.
+"""Measure tokens on the sphere: exact solutions, the phase diagram in (beta, t), causal collapse, pictures.
 
 python -m scaling.attention.sphere_study --dimensions 2 8 32 128 512 --betas 18 --draws 32 --tables results/tables
 """
@@ -32,7 +32,12 @@ def equiangular_error(beta: float, flow: sphere.Flow, n: int = TOKENS) -> float:
     times = np.linspace(0, longest, 31)
     found = sphere.solve(sphere.equiangular(n, n, 0.3), beta, times, flow)
     exact = solve_ivp(
-        lambda _, g: sphere.equiangular_rate(g, n, beta, flow), (0, longest), [0.3], t_eval=times, rtol=1e-11, atol=1e-13
+        lambda _, g: sphere.equiangular_rate(g, n, beta, flow),
+        (0, longest),
+        [0.3],
+        t_eval=times,
+        rtol=1e-11,
+        atol=1e-13,
     ).y[0]
     pairs = ~np.eye(n, dtype=bool)
     return float(max(np.abs((x @ x.T)[pairs] - g).max() for x, g in zip(found, exact, strict=True)))
