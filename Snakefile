@@ -1,5 +1,5 @@
 # Superposition scaling, reproduced. `snakemake --cores all` runs the study that config.yaml describes;
-# toy, llm, bigram, fits and figures name its parts, and -n shows the plan.
+# toy, llm, bigram, attention, fits and figures name its parts, and -n shows the plan.
 #
 # results/toy/models/{training}/{frequency_law}_n{n}[_alpha{alpha}]_E{E}/gamma{gamma}[_lr{factor}]/m{m}_seed{seed}.safetensors
 # results/tables/{table}.csv           what people read; columns in the README's data dictionary
@@ -38,6 +38,7 @@ include: "workflow/rules/llm.smk"
 include: "workflow/rules/losses.smk"
 include: "workflow/rules/bigram.smk"
 include: "workflow/rules/time.smk"
+include: "workflow/rules/attention.smk"
 include: "workflow/rules/figures.smk"
 
 
@@ -48,6 +49,7 @@ rule all:
         rules.llm.input,
         rules.bigram.input,
         rules.time.input,
+        rules.attention.input,
         rules.fits.input,
         rules.figures.input,
         rules.draw_overview.output,

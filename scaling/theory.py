@@ -1,7 +1,9 @@
 """The paper's predictions as functions of the feature frequencies p (shape (n,)) and the data exponent alpha."""
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from scaling.command import InputError
 
 
 MEAN_V = 1.0  # <v> of v ~ U(0, 2)
@@ -45,3 +47,40 @@ def strong_exponent(alpha: float) -> float | None:
     if alpha <= 1:
         return 1.0
     return 2 * (alpha - 1) if alpha >= 1.75 else None
+
+
+def odds_weights(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the probability that feature i is the active one, given that exactly one is; shape (n,), sum 1.
+
+    q_i ~ p_i / (1 - p_i). With p_i = 1 feature i is active in every sample, so q_i = 1; several such features never
+    leave exactly one active, which raises InputError.
+    """
+    certain = p >= 1
+    if certain.sum() > 1:
+        raise InputError("two features with p_i = 1: no sample has exactly one active feature")
+    if certain.any():
+        return certain.astype(np.float64)
+    odds = p / (1 - p)
+    return np.asarray(odds / odds.sum())
+
+
+def own_error(g: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
+    """Return d(g, b) = E_v (ReLU(v g + b) - v)^2 for v ~ U(0, 2) and g = |W_i|^2 >= 0; elementwise."""
+    g, b = np.broadcast_arrays(np.asarray(g, np.float64), np.asarray(b, np.float64))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        crossing = np.where(g > 0, -b / g, np.where(b > 0, 0.0, 2.0))
+    low = np.clip(crossing, 0, 2)  # the output is 0 for v < low and v g + b above
+    a = g - 1
+    above = [a**2 * v**3 / 3 + a * b * v**2 + b**2 * v for v in (2.0, low)]
+    return np.asarray((low**3 / 3 + above[0] - above[1]) / 2)
+
+
+def false_error(g: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
+    """Return f(g, b) = E_v ReLU(v g + b)^2 for v ~ U(0, 2) and g = W_i . W_j of either sign; elementwise."""
+    g, b = np.broadcast_arrays(np.asarray(g, np.float64), np.asarray(b, np.float64))
+    last = 2 * g + b  # of the argument, at v = 2; b is the first
+    with np.errstate(divide="ignore", invalid="ignore"):
+        crossing = (np.maximum(last, 0) ** 3 - np.maximum(b, 0) ** 3) / (6 * g)
+    # Both ends positive: the same ratio without cancellation. Both negative: 0.
+    positive = (last**2 + last * b + b**2) / 3
+    return np.where((last > 0) & (b > 0), positive, np.where((last > 0) | (b > 0), crossing, 0.0))

@@ -12,11 +12,15 @@ from hypothesis.extra.numpy import arrays
 from scaling.geometry import (
     etf_like_rows,
     fractional_capacity,
+    isotropic_pair_energy,
     mean_sq_overlap_from_gram,
+    moment_floor,
+    pair_moment_floor,
     phi,
     random_sq_overlap_mean,
     random_sq_overlap_variance,
     row_norms,
+    sq_overlap_variance_floor,
     squared_overlaps,
     unit_rows,
     welch_bound,
@@ -174,3 +178,72 @@ def test_capacity_by_brute_force_and_at_most_the_leverage(W: np.ndarray) -> None
     leverage = np.einsum("ij,ji->i", W, np.linalg.pinv(W, rcond=1e-12))
     assert np.all(capacity <= leverage + 1e-6)
     assert capacity.sum() <= np.linalg.matrix_rank(W, tol=1e-9) + 1e-6
+
+
+@pytest.mark.parametrize("m", [1, 2, 3, 10])
+def test_moment_floors_are_moments_of_uniform_rows(m: int) -> None:
+    """The overlap of uniform rows has density (1 - t^2)^((m - 3)/2); for m = 1 it is -1 or 1."""
+    if m == 1:
+        assert [moment_floor(1, k) for k in (0, 2, 4, 6)] == [1, 1, 1, 1]
+        return
+    angle = (np.arange(20_000) + 0.5) * np.pi / 20_000
+    weight = np.sin(angle) ** (m - 2)
+    for k in (0, 2, 4, 6, 8):
+        assert moment_floor(m, k) == pytest.approx(np.average(np.cos(angle) ** k, weights=weight), rel=1e-6)
+    for beta in (0.0, 0.5, 4.0):
+        mean = np.average(np.exp(beta * np.cos(angle)), weights=weight)
+        assert isotropic_pair_energy(m, beta) == pytest.approx(mean, rel=1e-6)
+
+
+def test_odd_moments_have_no_floor() -> None:
+    with pytest.raises(ValueError, match="got k = 3"):
+        moment_floor(4, 3)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(rows)
+def test_no_rows_fall_below_a_floor(W: np.ndarray) -> None:
+    w = unit_rows(W)
+    nu, m = w.shape
+    if nu < 2:
+        return
+    found = squared_overlaps(W)
+    overlaps = (w @ w.T)[np.triu_indices(nu, 1)]
+    for k in (2, 4, 6):
+        assert np.mean(overlaps**k) >= pair_moment_floor(nu, m, k) - 1e-13
+    assert found.std_sq**2 >= sq_overlap_variance_floor(nu, m, found.mean_sq) - 1e-12
+    assert np.mean(np.exp(2 * (w @ w.T))) >= isotropic_pair_energy(m, 2.0) - 1e-12
+
+
+def test_pair_floor_of_second_order_is_the_welch_bound() -> None:
+    for nu, m in ((5, 3), (300, 10), (2, 2), (3, 5), (1, 4)):
+        assert pair_moment_floor(nu, m, 2) == pytest.approx(welch_bound(nu, m), abs=1e-15)
+
+
+def test_variance_floor_is_reached_by_frames_and_has_the_closed_form() -> None:
+    icosahedron_frame = icosahedron()
+    assert sq_overlap_variance_floor(6, 3) == pytest.approx(0, abs=1e-15)  # nu = m (m + 1) / 2
+    assert squared_overlaps(icosahedron_frame).std_sq ** 2 == pytest.approx(0, abs=1e-12)
+    dodecahedron = unit_rows(  # its 10 lines are a spherical 5-design, where the fourth moment is exact
+        np.array(
+            [[x, y, z] for x in (1, -1) for y in (1, -1) for z in (1, -1)]
+            + [[0, s / g, t * g] for g in [(1 + math.sqrt(5)) / 2] for s in (1, -1) for t in (1, -1)]
+            + [[s / g, t * g, 0] for g in [(1 + math.sqrt(5)) / 2] for s in (1, -1) for t in (1, -1)]
+            + [[t * g, 0, s / g] for g in [(1 + math.sqrt(5)) / 2] for s in (1, -1) for t in (1, -1)]
+        )
+    )
+    found = squared_overlaps(dodecahedron)
+    assert found.mean_sq == pytest.approx(welch_bound(20, 3))
+    assert found.std_sq**2 == pytest.approx(sq_overlap_variance_floor(20, 3), rel=1e-9)
+    nu, m = 300, 10
+    closed = (3 * nu / (m * (m + 2)) - 1) / (nu - 1) - welch_bound(nu, m) ** 2
+    assert sq_overlap_variance_floor(nu, m) == pytest.approx(closed, rel=1e-12)
+    assert sq_overlap_variance_floor(1, 3) == 0
+
+
+def test_identical_rows_scatter_less_than_tight_frames_may() -> None:
+    """The floor at the Welch bound holds for small means only; the floor at the measured mean always holds."""
+    w = np.tile([[1.0, 0.0, 0.0]], (40, 1))
+    assert squared_overlaps(w).std_sq == pytest.approx(0, abs=1e-7)
+    assert sq_overlap_variance_floor(40, 3) > 0.05
+    assert sq_overlap_variance_floor(40, 3, 1.0) == 0

@@ -1,7 +1,7 @@
 """Tokens on the circle: growing modes, metastable clusters, Renyi centres, and thresholds of synchronisation and noise.
 
-Around the uniform density, the Fourier mode k of the tokens grows at the rate k^2 I_k(beta) / beta under USA, and at that
-rate divided by I_0(beta) under SA (arXiv 2410.23228). I_k is the modified Bessel function of the first kind.
+Around the uniform density, the Fourier mode k of the tokens grows at the rate k^2 I_k(beta) / beta under USA, and at
+that rate divided by I_0(beta) under SA (arXiv 2410.23228). I_k is the modified Bessel function of the first kind.
 """
 
 import math
@@ -110,7 +110,8 @@ def linear_threshold(d: int, beta: float) -> float:
 def ordered_energy(d: int, beta: float, coupling: float, points: int = 48, iterations: int = 20_000) -> float:
     """Free energy F[rho] - F[uniform] of the ordered density, which depends on t = <x, e> alone; 0 if there is none.
 
-    F[rho] = int rho log rho - (K / beta) iint e^{beta x.y} rho rho, minimised by rho <- e^{(2 K / beta) e^{beta x.y} * rho}
+    F[rho] = int rho log rho - (K / beta) iint e^{beta x.y} rho rho, minimised by
+    rho <- e^{(2 K / beta) e^{beta x.y} * rho}
     from a density concentrated around e. Negative: the uniform density is not the global minimum. Gauss-Gegenbauer
     nodes in t; the kernel averaged over rotations about e is e^{beta t s} 0F1(; (d-1)/2; beta^2 (1-t^2)(1-s^2)/4).
     """

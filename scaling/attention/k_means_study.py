@@ -6,6 +6,7 @@ python -m scaling.attention.k_means_study --starts 20 --tables results/tables
 import argparse
 import warnings
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def lloyd_row(name: str, jitter: float, starts: int) -> dict[str, Any]:
     largest, largest_same, lengths = 0.0, 0.0, []
     for seed in range(starts):
         path = k_means.run(X, k_means.start(X, k, np.random.default_rng(seed)), layers=LAYERS)
-        for before, after in zip(path[:-1], path[1:], strict=True):
+        for before, after in pairwise(path):
             difference = float(np.abs(one_step(X, before) - after).max())
             counts["n_steps"] += 1
             largest = max(largest, difference)

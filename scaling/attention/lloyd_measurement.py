@@ -28,16 +28,16 @@ def root_mean_square(difference: Tensor) -> float:
 
 def circuit_columns(layer: KernelLayer) -> dict[str, float]:
     """Parameters of a kernel layer as the circuit names them: beta is the mean diagonal entry of A."""
-    A, V = layer.A.detach(), layer.V.detach()
+    A, a, g, V, rho = (part.detach() for part in (layer.A, layer.a, layer.g, layer.V, layer.rho))
     eye = torch.eye(len(A))
     beta, value = float(A.trace()) / len(A), float(V.trace()) / len(V)
     return {
         "beta": beta,
-        "sharpness": beta * float(layer.g),
-        "centre_ratio": float(layer.a) / beta,
+        "sharpness": beta * float(g),
+        "centre_ratio": float(a) / beta,
         "anisotropy": float((A - beta * eye).norm() / A.norm()),
         "value": value,
-        "residual": float(layer.rho),
+        "residual": float(rho),
     }
 
 

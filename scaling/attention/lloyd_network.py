@@ -1,12 +1,12 @@
 """Train attention networks on random mixtures to predict the centres of Lloyd's algorithm: is the circuit found?
 
 A kernel layer has the circuit's form with free parameters: score_ij = x_i^T A c_j + a |c_j|^2, R = softmax_j, then
-c_j <- rho c_j + sum_i R_ij^g x_i^T V / sum_i R_ij^g. Lloyd's iteration is A = beta I, a = -beta / 2, g = 1, V = I, rho = 0,
-beta -> inf. Kind `aligned` starts from A = I + noise and V = I + noise, as if queries and keys shared a matrix; kind
-`random` from A and V with N(0, 1) entries. Kind `transformer` is the standard layer: centres attend to each other and
-to the points, then an MLP. A network of L layers is trained on the centres after L iterations alone.
+c_j <- rho c_j + sum_i R_ij^g x_i^T V / sum_i R_ij^g. Lloyd's iteration is A = beta I, a = -beta / 2, g = 1, V = I,
+rho = 0, beta -> inf. Kind `aligned` starts from A = I + noise and V = I + noise, as if queries and keys shared a
+matrix; kind `random` from A and V with N(0, 1) entries. Kind `transformer` is the standard layer: centres attend to
+each other and to the points, then an MLP. A network of L layers is trained on the centres after L iterations alone.
 
-    python -m scaling.attention.lloyd_network --networks aligned:1,2,4:3 random:1:6 --steps 1000 --output lloyd.safetensors
+    python -m scaling.attention.lloyd_network --networks aligned:1,2,4:2 random:1:6 --output lloyd.safetensors
 """
 
 import argparse

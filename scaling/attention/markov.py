@@ -1,8 +1,8 @@
 """Attention matrices and Markov generators: which row-stochastic matrices S are the exponential of a generator.
 
-A generator G has off-diagonal entries >= 0 and rows that sum to 0. Then e^G is row-stochastic with det e^G = e^{tr G} > 0.
-S - I is a generator for every row-stochastic S, and on the unit sphere P_x (S x) = P_x ((S - I) x): self-attention is the
-Markov generator S - I, projected. S is embeddable if its principal logarithm is a generator (Elfving's problem).
+A generator G has off-diagonal entries >= 0 and rows that sum to 0. Then e^G is row-stochastic, det e^G = e^{tr G} > 0.
+S - I is a generator for every row-stochastic S, and on the unit sphere P_x (S x) = P_x ((S - I) x): self-attention is
+the Markov generator S - I, projected. S is embeddable if its principal logarithm is a generator (Elfving's problem).
 Logarithms are computed with mpmath, since double precision cannot tell their signs at low temperature.
 """
 
@@ -27,7 +27,7 @@ NEGATIVE = 1e-6  # a real eigenvalue below minus this is negative in double prec
 def attention_matrix(x: Array, beta: float, kind: Kind, rng: np.random.Generator | None = None) -> Array:
     """Row-stochastic S (n, n) of tokens x (n, d): Q = K, the same with a causal mask, or a random key-query matrix.
 
-    `random` needs `rng`; its scores beta x_i^T M x_j have entries of M with variance 1, so that they spread as beta does.
+    `random` needs `rng`; its scores are beta x_i^T M x_j with N(0, 1) entries of M, so that they spread as beta does.
     """
     if kind == "random":
         if rng is None:
@@ -60,7 +60,7 @@ def least_rate_symmetric(x: Array, beta: float) -> float:
         K = mpmath.matrix([[mpmath.exp(beta * (g - 1)) for g in row] for row in gram])
         root = [mpmath.sqrt(mpmath.fsum(K[i, j] for j in range(n))) for i in range(n)]
         values, U = mpmath.eigsy(mpmath.matrix([[K[i, j] / root[i] / root[j] for j in range(n)] for i in range(n)]))
-        if min(values) <= 0:
+        if min(values) < mpmath.mpf(10) ** (10 - mpmath.mp.dps):
             raise InputError("two tokens are equal, so S is singular and has no logarithm; use distinct tokens")
         logs = [mpmath.log(value) for value in values]
         least = mpmath.inf

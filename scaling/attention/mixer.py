@@ -223,14 +223,14 @@ class HCFormer(nn.Module):
                         dim,
                         size.heads[s],
                         size.head_dim,
-                        size.fold[s],
-                        size.proposal[s],
-                        size.window[s],
-                        size.features[s],
-                        size.both[s],
-                        mixer,
-                        kappa,
-                    )  # fmt: skip
+                        fold=size.fold[s],
+                        proposal=size.proposal[s],
+                        window=size.window[s],
+                        features=size.features[s],
+                        both=size.both[s],
+                        metric=mixer,
+                        kappa=kappa,
+                    )
                 )
                 layers.append(Block(dim, mix, size.mlp_ratios[s], layer_scale))
             if s + 1 < len(size.dims):

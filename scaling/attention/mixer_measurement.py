@@ -20,7 +20,7 @@ from scaling.attention.mixer_training import digits, read
 from scaling.command import run
 
 
-# Millions of parameters and ImageNet top-1 accuracy in per cent as published (README of the authors' code); not run here.
+# Millions of parameters and ImageNet top-1 accuracy (%) as published (README of the authors' code); not run here.
 PUBLISHED = {"nano": (5.1, 73.0), "tiny": (7.0, 75.1), "small": (16.1, 79.8), "medium": (33.7, 82.4)}
 CURVATURES = (1e-4, 1e-2, 1.0, 4.0)
 

@@ -1,6 +1,7 @@
 """Packing as repulsive attention: pair energies of unit rows, their flow on the sphere, and their minima.
 
-    E = sum over ordered pairs of f(<w_i, w_j>):   exp  e^{beta (g - 1)} / beta   frame  g^2 / 2   cosh  cosh(beta g) / (beta cosh beta)
+    E = sum over ordered pairs of f(<w_i, w_j>)
+    exp: f(g) = e^{beta (g - 1)} / beta    cosh: f(g) = cosh(beta g) / (beta cosh beta)    frame: f(g) = g^2 / 2
 
 Attention ascends exp (the USA energy); rows of W under superposition have to descend such an energy. exp is not even in
 g: it spreads points. cosh, its even part, spreads lines; the frame potential is the leading even term.
@@ -68,7 +69,7 @@ def random_rows(nu: int, m: int, rng: np.random.Generator) -> Array:
 def minimum(
     nu: int, m: int, energy: Energy, beta: float, rng: np.random.Generator, starts: int = 1, iterations: int = 300
 ) -> Array:
-    """Unit rows (nu, m) of least energy among L-BFGS minima from `starts` random sets. Raises InputError for bad input."""
+    """Unit rows (nu, m) of least energy among L-BFGS minima from `starts` random sets; raises InputError as `check`."""
     check(nu, m, beta)
 
     def objective(z: Array) -> tuple[float, Array]:

@@ -36,7 +36,7 @@ def uniform(n: int, d: int, rng: np.random.Generator, batch: int | None = None) 
 
 
 def equiangular(n: int, d: int, g: float) -> Array:
-    """n <= d unit vectors (n, d) whose inner products are all g, for -1/(n - 1) < g < 1; raises InputError otherwise."""
+    """n <= d unit vectors (n, d) whose inner products are all g, -1/(n - 1) < g < 1; raises InputError otherwise."""
     check_tokens(n, d)
     if n > d or not -1 / (n - 1) < g < 1:
         raise InputError(f"no {n} vectors with inner products {g} in {d} dimensions: n <= d and -1/(n - 1) < g < 1")
@@ -115,7 +115,7 @@ def energy_rate(x: Array, beta: float, flow: Flow = "SA") -> float:
 def equiangular_rate(g: float, n: int, beta: float, flow: Flow = "SA") -> float:
     """dg/dt for tokens whose inner products are all g.
 
-    2 (1 - g) ((n - 1) g + 1) / (e^{beta (1 - g)} + n - 1) for SA; times e^{beta g} / n in place of the fraction for USA.
+    2 (1 - g) ((n - 1) g + 1) / (e^{beta (1 - g)} + n - 1) for SA; the same numerator times e^{beta g} / n for USA.
     Source: arXiv 2312.10794, section 6, and the authors' code.
     """
     attraction = 2 * (1 - g) * ((n - 1) * g + 1)

@@ -1,4 +1,4 @@
-"""Measure tokens on the sphere: flows against exact solutions, the phase diagram in (beta, t), causal collapse, pictures.
+"""Measure tokens on the sphere: exact solutions, the phase diagram in (beta, t), causal collapse, pictures.
 
 python -m scaling.attention.sphere_study --dimensions 2 8 32 128 512 --betas 18 --draws 32 --tables results/tables
 """

@@ -37,7 +37,7 @@ def read_trained(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
 
 
 def read_head(path: Path) -> NDArray[np.float64]:
-    """The output matrix of a checkpoint, one row per token, rows of norm zero left out; raises InputError without one."""
+    """The output matrix of a checkpoint, one row per token; raises InputError without one."""
     try:
         with safe_open(path, framework="numpy") as file:
             names = [name for ending in HEADS for name in file.keys() if name.endswith(ending)]  # noqa: SIM118
@@ -50,7 +50,7 @@ def read_head(path: Path) -> NDArray[np.float64]:
 
 
 def set_rows(W: NDArray[Any], by_norm: bool) -> Iterator[tuple[str, NDArray[np.float64]]]:
-    """Named sets of unit rows with at least two rows: strong (norm > 1) and weak (1/2 < norm <= 1), or raw and centred."""
+    """Named sets of at least two unit rows: strong (norm > 1) and weak (1/2 < norm <= 1), or raw and centred."""
     if by_norm:
         norms = geometry.row_norms(W)
         parts = {"strong": W[norms > 1], "weak": W[(norms > 0.5) & (norms <= 1)]}
@@ -71,7 +71,7 @@ def packing_rows(model: str, source: str, W: NDArray[Any], settings: dict[str, A
 
 
 def energy_row(record: dict[str, Any], tensors: dict[str, NDArray[Any]], samples: int) -> dict[str, Any]:
-    """One row of toy_pair_energy: exact loss with one active feature, its parts, and the overlaps against thresholds."""
+    """One row of toy_pair_energy: exact loss with one active feature, its parts, and overlaps against thresholds."""
     W, b, p = (tensors[name].astype(np.float64) for name in ("W", "b", "p"))
     b, p = b.ravel(), p.ravel()
     found = pair_energy(W, b, p)

@@ -142,6 +142,13 @@ def command_options(entry, *names):
     )
 
 
+def lloyd_networks(grids):
+    """Networks of attention: lloyd_networks as arguments of a command, such as aligned:1,2,4:3."""
+    return " ".join(
+        f"{grid['kind']}:{','.join(map(str, grid['depth']))}:{grid['seeds']}" for grid in grids
+    )
+
+
 def one_of(names):
     """A wildcard's pattern that matches these names alone."""
     return "|".join(re.escape(name) for name in names) or "(?!)"

@@ -34,7 +34,7 @@ DOCUMENTS = [
     "docs/suites.md",
 ]  # with marked blocks
 # Rows by the ten thousand: these tables are no pages of the report.
-LONG_TABLES = ["toy_curves", "toy_features"]
+LONG_TABLES = ["toy_curves", "toy_features", "attention_phase", "attention_tokens"]
 PAGES = [
     Path(path).stem
     for path in [
@@ -42,6 +42,7 @@ PAGES = [
         *rules.llm.input,
         *rules.bigram.input,
         *rules.time.input,
+        *rules.attention.input,
         *rules.fits.input,
     ]
     if path.endswith(".csv") and Path(path).stem not in LONG_TABLES

@@ -1,0 +1,312 @@
+# Attention as clustering: measurements of one job each, two jobs that train, and figures drawn from the tables alone.
+# results/attention/{networks}.safetensors: networks trained here. Rows of toy models and of the family are read from their files.
+
+ATTENTION = config["attention"]
+ATTENTION_TABLES = {
+    "k_means": [
+        "attention_k_means",
+        "attention_soft_k_means",
+        "attention_k_means_variants",
+    ],
+    "lloyd": ["attention_lloyd_network"],
+    "sphere": [
+        "attention_flow_checks",
+        "attention_phase",
+        "attention_phase_times",
+        "attention_causal_collapse",
+        "attention_tokens",
+    ],
+    "circle": [
+        "attention_modes",
+        "attention_metastable",
+        "attention_synchronisation",
+        "attention_noise",
+    ],
+    "markov": [
+        "attention_embeddable",
+        "attention_triangles",
+        "attention_generator_distance",
+        "attention_corrections",
+    ],
+    "mixers": ["attention_mixers", "attention_hcformer_sizes", "attention_mixer_identities"],
+    "packing": ["attention_packing", "attention_pair_energy"],
+    "trained_rows": ["attention_trained_rows", "toy_pair_energy"],
+}
+# figure: what it shows
+ATTENTION_FIGURES = {
+    "attention_tokens": "tokens on the sphere form clusters",
+    "attention_k_means": "the k-means circuit, its soft limit, and networks that learn it",
+    "attention_phase": "phase diagram of clustering",
+    "attention_circle": "modes, metastable clusters, Renyi centres",
+    "attention_markov": "attention as the exponential of a generator",
+    "attention_mixers": "hyperbolic, Euclidean and attention mixers",
+    "attention_packing": "superposition as repulsive attention",
+    "toy_pair_energy": "the toy loss as a pair energy",
+}
+# Toy models in strong superposition whose n x n overlaps fit into memory.
+PACKED_MODELS = [
+    name
+    for name, cell in TOY_CELLS.items()
+    if cell.gamma <= ATTENTION["trained_rows"]["largest_gamma"]
+    and cell.n <= ATTENTION["trained_rows"]["largest_n"]
+    and cell.activation_density <= 1
+    and cell.learning_rate_factor == 1
+]
+
+
+rule attention:
+    input:
+        [f"results/tables/{table}.csv" for tables in ATTENTION_TABLES.values() for table in tables],
+        expand(
+            "results/figures/{figure}.{ending}", figure=ATTENTION_FIGURES, ending=["svg", "png"]
+        ),
+
+
+rule measure_k_means:
+    output:
+        expand("results/tables/{table}.csv", table=ATTENTION_TABLES["k_means"]),
+    log:
+        "logs/attention/k_means.log",
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        starts=ATTENTION["k_means_starts"],
+        source=source_fingerprint("attention/k_means_study"),
+    message:
+        "Comparing the k-means circuit with scikit-learn (log: {log})"
+    shell:
+        "python -m scaling.attention.k_means_study --starts {params.starts} --tables results/tables > {log} 2>&1"
+
+
+rule train_lloyd_networks:
+    output:
+        "results/attention/lloyd_networks.safetensors",
+    log:
+        "logs/attention/train_lloyd_networks.log",
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=240,
+    params:
+        networks=lloyd_networks(ATTENTION["lloyd_networks"]["networks"]),
+        steps=ATTENTION["lloyd_networks"]["steps"],
+        source=source_fingerprint("attention/lloyd_network"),
+    message:
+        "Training networks on Lloyd's algorithm (log: {log})"
+    shell:
+        "python -m scaling.attention.lloyd_network --networks {params.networks} --steps {params.steps}"
+        " --output {output} > {log} 2>&1"
+
+
+rule measure_lloyd_networks:
+    input:
+        "results/attention/lloyd_networks.safetensors",
+    output:
+        expand("results/tables/{table}.csv", table=ATTENTION_TABLES["lloyd"]),
+    log:
+        "logs/attention/measure_lloyd_networks.log",
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        source=source_fingerprint("attention/lloyd_measurement"),
+    message:
+        "Measuring the networks trained on Lloyd's algorithm (log: {log})"
+    shell:
+        "python -m scaling.attention.lloyd_measurement --networks {input} --output {output} > {log} 2>&1"
+
+
+rule measure_tokens_on_the_sphere:
+    output:
+        expand("results/tables/{table}.csv", table=ATTENTION_TABLES["sphere"]),
+    log:
+        "logs/attention/sphere.log",
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=600,
+    params:
+        dimensions=ATTENTION["phase"]["dimensions"],
+        betas=ATTENTION["phase"]["betas"],
+        draws=ATTENTION["phase"]["draws"],
+        seed=ATTENTION["phase"]["seed"],
+        source=source_fingerprint("attention/sphere_study"),
+    message:
+        "Measuring tokens on the sphere (log: {log})"
+    shell:
+        "python -m scaling.attention.sphere_study --dimensions {params.dimensions} --betas {params.betas}"
+        " --draws {params.draws} --seed {params.seed} --tables results/tables > {log} 2>&1"
+
+
+rule measure_tokens_on_the_circle:
+    output:
+        expand("results/tables/{table}.csv", table=ATTENTION_TABLES["circle"]),
+    log:
+        "logs/attention/circle.log",
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        seeds=ATTENTION["circle_seeds"],
+        source=source_fingerprint("attention/circle_study"),
+    message:
+        "Measuring tokens on the circle (log: {log})"
+    shell:
+        "python -m scaling.attention.circle_study --seeds {params.seeds} --tables results/tables > {log} 2>&1"
+
+
+rule measure_markov_generators:
+    output:
+        expand("results/tables/{table}.csv", table=ATTENTION_TABLES["markov"]),
+    log:
+        "logs/attention/markov.log",
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=240,
+    params:
+        draws=ATTENTION["markov_draws"],
+        source=source_fingerprint("attention/markov_study"),
+    message:
+        "Measuring attention as the exponential of a generator (log: {log})"
+    shell:
+        "python -m scaling.attention.markov_study --draws {params.draws} --tables results/tables > {log} 2>&1"
+
+
+rule train_mixers:
+    output:
+        "results/attention/mixers.safetensors",
+    log:
+        "logs/attention/train_mixers.log",
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=240,
+    params:
+        kinds=ATTENTION["mixers"]["kinds"],
+        seeds=ATTENTION["mixers"]["seeds"],
+        epochs=ATTENTION["mixers"]["epochs"],
+        kappa=ATTENTION["mixers"]["kappa"],
+        source=source_fingerprint("attention/mixer_training"),
+    message:
+        "Training mixers on digits (log: {log})"
+    shell:
+        "python -m scaling.attention.mixer_training --mixers {params.kinds} --seeds {params.seeds}"
+        " --epochs {params.epochs} --kappa {params.kappa} --output {output} > {log} 2>&1"
+
+
+rule measure_mixers:
+    input:
+        "results/attention/mixers.safetensors",
+    output:
+        expand("results/tables/{table}.csv", table=ATTENTION_TABLES["mixers"]),
+    log:
+        "logs/attention/measure_mixers.log",
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        source=source_fingerprint("attention/mixer_measurement"),
+    message:
+        "Measuring mixers (log: {log})"
+    shell:
+        "python -m scaling.attention.mixer_measurement --networks {input} --tables results/tables > {log} 2>&1"
+
+
+rule measure_packings:
+    output:
+        expand("results/tables/{table}.csv", table=ATTENTION_TABLES["packing"]),
+    log:
+        "logs/attention/packing.log",
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=240,
+    params:
+        sets=ATTENTION["packing"]["sets"],
+        iterations=ATTENTION["packing"]["iterations"],
+        seed=ATTENTION["packing"]["seed"],
+        source=source_fingerprint("attention/packing_study"),
+    message:
+        "Minimising repulsive pair energies (log: {log})"
+    shell:
+        "python -m scaling.attention.packing_study --sets {params.sets} --iterations {params.iterations}"
+        " --seed {params.seed} --tables results/tables > {log} 2>&1"
+
+
+rule measure_trained_rows:
+    input:
+        toy=expand("results/toy/models/{model}.safetensors", model=PACKED_MODELS),
+        heads=expand(
+            "{path}/model.safetensors", path=[entry["path"] for entry in FAMILY_MODELS.values()]
+        ),
+    output:
+        expand("results/tables/{table}.csv", table=ATTENTION_TABLES["trained_rows"]),
+    log:
+        "logs/attention/trained_rows.log",
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        samples=ATTENTION["trained_rows"]["samples"],
+        source=source_fingerprint("attention/trained_rows"),
+    message:
+        "Measuring trained rows as packings (log: {log})"
+    shell:
+        "python -m scaling.attention.trained_rows --toy {input.toy} --heads {input.heads}"
+        " --samples {params.samples} --tables results/tables > {log} 2>&1"
+
+
+rule draw_attention_figures:
+    input:
+        [f"results/tables/{table}.csv" for tables in ATTENTION_TABLES.values() for table in tables],
+    output:
+        [
+            report(
+                f"results/figures/{figure}.svg",
+                caption=f"../report/{figure}.rst",
+                category="Attention",
+                labels={"figure": "not in the paper", "shows": shows},
+            )
+            for figure, shows in ATTENTION_FIGURES.items()
+        ],
+        expand("results/figures/{figure}.png", figure=ATTENTION_FIGURES),
+    log:
+        "logs/figures/attention.log",
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        figures=" ".join(ATTENTION_FIGURES),
+        source=source_fingerprint("figures/attention"),
+    message:
+        "Drawing the attention study's figures (log: {log})"
+    shell:
+        "python -m scaling.figures.attention --figure {params.figures} --tables results/tables"
+        " --output {output} > {log} 2>&1"
