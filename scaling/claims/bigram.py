@@ -11,8 +11,7 @@ from typing import Any
 import pandas as pd
 
 from scaling.claims.registry import EXPONENT, RATIO, SHARE, Result, claim
-from scaling.claims.study import Study
-from scaling.claims.toy_study import records
+from scaling.claims.study import Study, records
 from scaling.fits.estimate import Estimate, mean_over
 
 
@@ -151,7 +150,8 @@ def weak_norms(study: Study) -> Iterator[Result]:
     for matrix, part in models[(models["gamma"] > 0) & ~models["tied"].astype(bool)].groupby("matrix"):
         weak = part[part["gamma"] == part["gamma"].max()]
         yield Result(
-            ours=mean_over(weak["m"], weak["phi_half"]), setting=f"{matrix}, gamma = {weak['gamma'].iloc[0]:g}"
+            ours=mean_over(weak["model"], weak["phi_half"], unit="models"),
+            setting=f"{matrix}, gamma = {weak['gamma'].iloc[0]:g}",
         )
 
 

@@ -9,8 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from scaling.claims.registry import EXPONENT, Result, claim
-from scaling.claims.study import Study
-from scaling.claims.toy_study import records
+from scaling.claims.study import Study, records
 from scaling.fits.estimate import Estimate
 
 
