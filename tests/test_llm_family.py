@@ -21,12 +21,13 @@ from scaling import command, tables
 from scaling.claims import family as family_claims
 from scaling.command import InputError
 from scaling.figures import family as figures
-from scaling.llm import losses, overlaps, training, vocabulary
-from scaling.llm.corpus import Document, write_documents
-from scaling.llm.family import Member, Recipe, members, n_heads
-from scaling.llm.family_table import family_table, read_record
-from scaling.llm.training import RECORD, DivergedError, build, optimizer_of, train, train_member
-from scaling.llm.vocabulary import END_OF_TEXT, byte_pairs
+from scaling.llm import losses, overlaps
+from scaling.llm.documents import Document, write_documents
+from scaling.llm.family import training, vocabulary
+from scaling.llm.family.members import Member, Recipe, members, n_heads
+from scaling.llm.family.table import family_table, read_record
+from scaling.llm.family.training import RECORD, DivergedError, build, optimizer_of, train, train_member
+from scaling.llm.family.vocabulary import END_OF_TEXT, byte_pairs
 from scaling.llm.windows import Windows
 
 
