@@ -24,7 +24,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from scaling import tables
-from scaling.llm.geometry import mean_sq_overlaps, survey
+from scaling.llm.block_geometry import mean_sq_overlaps, survey
 from tests.fake_hub import FakeHub
 
 

@@ -7,7 +7,7 @@ import yaml
 
 from scaling.command import InputError
 from scaling.config import check, with_defaults
-from scaling.llm.family import recipe_of
+from scaling.llm.family.members import recipe_of
 from scaling.plan.config import read_schemas
 from scaling.toy.recipe import Recipe
 from scaling.toy.study import GRID_DEFAULTS

@@ -24,10 +24,10 @@ from tokenizers import Tokenizer, models
 
 from scaling import arrays
 from scaling.command import InputError
-from scaling.llm.files import Folder
-from scaling.llm.store import Source, keep, kept_head, load_head, revisions
-from scaling.llm.tensor import Rows
-from scaling.llm.tokenizer_file import MOST_TOKENS, read_tokenizer, tokenizer_size
+from scaling.llm.checkpoint.files import Folder
+from scaling.llm.checkpoint.store import Source, keep, kept_head, load_head, revisions
+from scaling.llm.checkpoint.tensor import Rows
+from scaling.llm.checkpoint.tokenizer_file import MOST_TOKENS, read_tokenizer, tokenizer_size
 
 
 NU, M = 24, 8

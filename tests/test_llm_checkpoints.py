@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 from tiny_checkpoints import two_containers
 
-from scaling.llm.files import BadFileError, Folder, LocalFile, plain, read
-from scaling.llm.heads import find_head
-from scaling.llm.store import load_head
-from scaling.llm.tensor import UnsupportedCheckpointError
-from scaling.llm.torch_file import TorchFile, parse
+from scaling.llm.checkpoint.files import BadFileError, Folder, LocalFile, plain, read
+from scaling.llm.checkpoint.heads import find_head
+from scaling.llm.checkpoint.store import load_head
+from scaling.llm.checkpoint.tensor import UnsupportedCheckpointError
+from scaling.llm.checkpoint.torch_file import TorchFile, parse
 
 
 WEIGHTS = np.random.default_rng(0).standard_normal((4000, 256)).astype(np.float32)

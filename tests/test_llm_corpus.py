@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from scaling import command
 from scaling.command import InputError
-from scaling.llm import corpus
-from scaling.llm.corpus import Document, checksum, is_held_out, read_documents, write_documents
+from scaling.llm.documents import Document, checksum, read_documents, write_documents
+from scaling.llm.family import corpus
+from scaling.llm.family.corpus import is_held_out
 
 
 @pytest.fixture(scope="module")
 def everything() -> list[Document]:
-    return corpus.documents()
+    return corpus.python_documents()
 
 
 def test_it_holds_docstrings_and_topics(everything: list[Document]) -> None:
@@ -32,7 +33,7 @@ def test_it_holds_docstrings_and_topics(everything: list[Document]) -> None:
 
 
 def test_it_is_the_same_each_time(everything: list[Document]) -> None:
-    assert checksum(corpus.documents()) == checksum(everything)
+    assert checksum(corpus.python_documents()) == checksum(everything)
     assert checksum(everything[1:]) != checksum(everything)
     assert checksum([Document("a", "bc")]) != checksum([Document("ab", "c")])
 
@@ -93,7 +94,7 @@ def test_what_is_no_text_is_named(tmp_path: Path, name: str, content: bytes | No
 def test_a_python_without_its_sources_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(corpus.sysconfig, "get_path", lambda _: str(tmp_path))
     with pytest.raises(InputError, match="without the sources of its library"):
-        corpus.documents()
+        corpus.python_documents()
     (tmp_path / "topics.py").write_text("other = 1")
     with pytest.raises(InputError, match="no topics"):
         corpus.topic_texts(tmp_path / "topics.py")
@@ -102,7 +103,7 @@ def test_a_python_without_its_sources_is_named(tmp_path: Path, monkeypatch: pyte
 def test_the_command_writes_both_parts(
     tmp_path: Path, everything: list[Document], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(corpus, "documents", lambda: everything)
+    monkeypatch.setattr(corpus, "python_documents", lambda: everything)
     train, held_out = tmp_path / "train.jsonl", tmp_path / "held_out.jsonl"
     monkeypatch.setattr(sys, "argv", ["corpus", "--train", str(train), "--held-out", str(held_out)])
     command.run(corpus.main)

@@ -22,12 +22,13 @@ from scaling.claims import local_models, registry  # noqa: F401
 from scaling.claims.study import Study
 from scaling.command import InputError
 from scaling.figures import family as figures
-from scaling.llm import losses, overlaps, training, vocabulary
-from scaling.llm.corpus import Document, write_documents
-from scaling.llm.family import Member, Recipe, members, n_heads
-from scaling.llm.family_table import family_table, read_record
-from scaling.llm.training import RECORD, DivergedError, build, optimizer_of, train, train_member
-from scaling.llm.vocabulary import END_OF_TEXT, byte_pairs
+from scaling.llm import losses, overlaps
+from scaling.llm.documents import Document, write_documents
+from scaling.llm.family import training, vocabulary
+from scaling.llm.family.members import Member, Recipe, members, n_heads
+from scaling.llm.family.table import family_table, read_record
+from scaling.llm.family.training import RECORD, DivergedError, build, optimizer_of, train, train_member
+from scaling.llm.family.vocabulary import END_OF_TEXT, byte_pairs
 from scaling.llm.windows import Windows
 
 

@@ -13,11 +13,11 @@ from huggingface_hub import constants
 from tiny_checkpoints import build, model, save, without_head, write_config, write_weights
 from transformers import AutoModelForCausalLM
 
-from scaling.llm.files import Folder
-from scaling.llm.heads import TensorNotFoundError, find_head
-from scaling.llm.hub import Patience, Repository
-from scaling.llm.store import load_head
-from scaling.llm.tensor import Rows, UnsupportedCheckpointError
+from scaling.llm.checkpoint.files import Folder
+from scaling.llm.checkpoint.heads import TensorNotFoundError, find_head
+from scaling.llm.checkpoint.hub import Patience, Repository
+from scaling.llm.checkpoint.store import load_head
+from scaling.llm.checkpoint.tensor import Rows, UnsupportedCheckpointError
 
 
 REPOSITORIES = [

@@ -15,8 +15,8 @@ from huggingface_hub import constants
 from tiny_checkpoints import two_containers
 
 from scaling.command import InputError
-from scaling.llm.files import MissingFileError
-from scaling.llm.hub import (
+from scaling.llm.checkpoint.files import MissingFileError
+from scaling.llm.checkpoint.hub import (
     AccessDeniedError,
     BadAnswerError,
     NoConnectionError,
@@ -27,8 +27,8 @@ from scaling.llm.hub import (
     UnknownModelError,
     UnknownRevisionError,
 )
-from scaling.llm.store import load_head
-from scaling.llm.tensor import Rows
+from scaling.llm.checkpoint.store import load_head
+from scaling.llm.checkpoint.tensor import Rows
 
 
 NU, M = 4000, 256

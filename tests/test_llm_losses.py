@@ -20,9 +20,9 @@ from transformers import PreTrainedTokenizerFast
 from scaling import command, tables
 from scaling.command import InputError
 from scaling.llm import losses
-from scaling.llm.corpus import Document, write_documents
+from scaling.llm.documents import Document, write_documents
+from scaling.llm.family.vocabulary import byte_pairs
 from scaling.llm.losses import Loss, Request, evaluate, measure
-from scaling.llm.vocabulary import byte_pairs
 from scaling.llm.windows import Window, Windows, batches, cut_documents, tokenize
 
 

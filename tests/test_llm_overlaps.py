@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 from scaling import command, geometry, tables
 from scaling.command import InputError
 from scaling.figures import llm as figures
-from scaling.llm import overlaps, table, tokens
+from scaling.llm import overlaps, overlaps_table, tokens
 from scaling.llm.join import joined
 from scaling.llm.overlaps import Request, measure, record
 from scaling.plan.config import read_schemas
@@ -120,7 +120,9 @@ def test_commands_from_head_to_figure(
     run_command(overlaps, monkeypatch, *missing, "--record-failure")
     caplog.set_level("INFO")
     rows = ("--rows", "mine.csv", "gone.csv", "--norms", "mine.safetensors", "gone.safetensors")
-    run_command(table, monkeypatch, *rows, "--published", PUBLISHED, "--output", "all.csv", "--norm-table", "norms.csv")
+    run_command(
+        overlaps_table, monkeypatch, *rows, "--published", PUBLISHED, "--output", "all.csv", "--norm-table", "norms.csv"
+    )
     assert "not measured: gone: nowhere: no such folder" in caplog.text
     together = tables.read("llm_overlaps", "all.csv")
     assert together["status"].value_counts().to_dict() == {"published": 25, "measured": 1, "failed": 1}
@@ -150,7 +152,9 @@ def zipf(n: int, kinds: int) -> np.ndarray:
 
 def test_figures_say_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    run_command(table, monkeypatch, "--published", PUBLISHED, "--output", "all.csv", "--norm-table", "norms.csv")
+    run_command(
+        overlaps_table, monkeypatch, "--published", PUBLISHED, "--output", "all.csv", "--norm-table", "norms.csv"
+    )
     for name in ("token_frequencies", "token_ranks"):
         tables.write(name, joined(name, []), f"{name}.csv")
     inputs = ("--overlaps", "all.csv", "--norms", "norms.csv")
@@ -160,18 +164,18 @@ def test_figures_say_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_published_points_are_as_read() -> None:
-    rows = table.published_rows(PUBLISHED)
+    rows = overlaps_table.published_rows(PUBLISHED)
     points = pd.read_csv(PUBLISHED)
     assert len(rows) == 25
     np.testing.assert_array_equal(rows["mean_sq_overlap"], points["mean_square_overlap"])
     assert set(rows["family"]) == {"opt", "qwen", "gpt2", "pythia"}
     for path in (ROOT / "pyproject.toml", ROOT / "nowhere.csv"):
         with pytest.raises(InputError, match=r"not the points of Fig\. 8a"):
-            table.published_rows(path)
+            overlaps_table.published_rows(path)
 
 
 def test_histogram_counts_every_row() -> None:
-    bins = table.histogram(np.array([1.0, 1.0, 1.0, 100.0]))
+    bins = overlaps_table.histogram(np.array([1.0, 1.0, 1.0, 100.0]))
     assert bins["n_rows"].sum() == 4
     assert bins["n_rows"].iloc[-1] == 1
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from scaling.llm.files import LocalFile
-from scaling.llm.safetensors_file import BITS, SafetensorsFile
-from scaling.llm.tensor import DTYPES, UnsupportedCheckpointError
+from scaling.llm.checkpoint.files import LocalFile
+from scaling.llm.checkpoint.safetensors_file import BITS, SafetensorsFile
+from scaling.llm.checkpoint.tensor import DTYPES, UnsupportedCheckpointError
 
 
 Found = dict[str, tuple[str, tuple[int, ...]]]  # types and shapes by name

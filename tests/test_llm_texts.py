@@ -11,8 +11,8 @@ from fake_hub import FakeHub
 from scaling import command
 from scaling.command import InputError
 from scaling.llm import texts
-from scaling.llm.corpus import read_documents
-from scaling.llm.hub import AccessDeniedError, HubError, NoConnectionError, UnknownModelError
+from scaling.llm.checkpoint.hub import AccessDeniedError, HubError, NoConnectionError, UnknownModelError
+from scaling.llm.documents import read_documents
 
 
 ROWS = [{"text": text} for text in ("a b", "", "c d e", " ", "f", "g h i j", "k")]

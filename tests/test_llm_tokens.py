@@ -8,10 +8,10 @@ import pytest
 from scipy import stats
 
 from scaling.command import InputError
-from scaling.llm.files import Folder
-from scaling.llm.store import load_tokenizer
-from scaling.llm.tensor import UnsupportedCheckpointError
-from scaling.llm.tokenizer_file import read_tokenizer, tokenizer_size
+from scaling.llm.checkpoint.files import Folder
+from scaling.llm.checkpoint.store import load_tokenizer
+from scaling.llm.checkpoint.tensor import UnsupportedCheckpointError
+from scaling.llm.checkpoint.tokenizer_file import read_tokenizer, tokenizer_size
 from scaling.llm.tokens import Text, encode, frequencies, rank_bins, rank_table, read_norms, read_text, zeta_exponent
 
 

@@ -18,11 +18,11 @@ from huggingface_hub import constants
 from tiny_checkpoints import two_containers
 
 from scaling.command import InputError, whole_file
-from scaling.llm import heads
-from scaling.llm.files import BadFileError, Folder, plain
-from scaling.llm.hub import Patience, Repository, UnavailableError
-from scaling.llm.store import keep, load_head, local_copy
-from scaling.llm.tensor import UnsupportedCheckpointError
+from scaling.llm.checkpoint import heads
+from scaling.llm.checkpoint.files import BadFileError, Folder, plain
+from scaling.llm.checkpoint.hub import Patience, Repository, UnavailableError
+from scaling.llm.checkpoint.store import keep, load_head, local_copy
+from scaling.llm.checkpoint.tensor import UnsupportedCheckpointError
 
 
 ROOT = Path(__file__).parents[1]

@@ -1,1 +1,1 @@
-"""Language models: their heads read from the Hub, and the geometry of the rows."""
+"""Language models: reading checkpoints, a family trained here, and measurements of heads, losses and tokens."""

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling.command import InputError
-from scaling.llm.files import Folder
-from scaling.llm.hub import Repository
-from scaling.llm.store import load_head
-from scaling.llm.tensor import Rows
+from scaling.llm.checkpoint.files import Folder
+from scaling.llm.checkpoint.hub import Repository
+from scaling.llm.checkpoint.store import load_head
+from scaling.llm.checkpoint.tensor import Rows
 
 
 @dataclass(frozen=True, eq=False)

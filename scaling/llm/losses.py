@@ -26,12 +26,12 @@ from transformers.utils.logging import disable_progress_bar
 
 from scaling import tables
 from scaling.command import InputError, peak_memory, run
-from scaling.llm.corpus import read_documents
-from scaling.llm.hub import Repository
+from scaling.llm.checkpoint.hub import Repository
+from scaling.llm.documents import read_documents
 from scaling.llm.windows import Window, Windows, batches, cut_documents
 
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 if not sys.stderr.isatty():  # a log file gets our own lines, not bars
     disable_progress_bar()
@@ -117,8 +117,8 @@ def measure(
             done += tokens
             bar.update(tokens)
             if number % 100 == 99:
-                logger.info("%d of %d tokens, %.0f a second", done, bar.total, done / (time.perf_counter() - begun))
-    logger.info("%d tokens, %.0f a second", done, done / (time.perf_counter() - begun))
+                log.info("%d of %d tokens, %.0f a second", done, bar.total, done / (time.perf_counter() - begun))
+    log.info("%d tokens, %.0f a second", done, done / (time.perf_counter() - begun))
     return sums
 
 
@@ -220,7 +220,7 @@ def evaluate(request: Request) -> dict[str, Any]:
         "peak_memory": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_memory(),
         "seconds": time.perf_counter() - begun,
     }
-    logger.info(
+    log.info(
         "%s on %s: %.4f +- %.4f nats a token; peak memory %.2f GB",
         *(request.model, request.dataset, nats, stderr, row["peak_memory"] / 1e9),
     )
@@ -232,7 +232,7 @@ def record(request: Request, attempt: int) -> pd.DataFrame:
     try:
         row = evaluate(request)
     except InputError as error:
-        logger.info("failed: %s", error)
+        log.info("failed: %s", error)
         row = {"status": "failed", "reason": str(error), "window": request.windows.size}
     row |= {"model": request.model, "family": request.family, "dataset": request.dataset, "attempt": attempt}
     row |= {"windows": request.windows.kind, "stride": request.windows.stride or None}

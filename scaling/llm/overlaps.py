@@ -12,15 +12,15 @@ import pandas as pd
 
 from scaling import arrays, geometry, tables
 from scaling.command import InputError, peak_memory, run
-from scaling.llm.files import Folder
-from scaling.llm.geometry import mean_sq_overlaps, pair_statistics, survey
-from scaling.llm.hub import Repository
-from scaling.llm.store import load_head
-from scaling.llm.tensor import Rows
-from scaling.llm.tokenizer_file import read_tokenizer, tokenizer_size
+from scaling.llm.block_geometry import mean_sq_overlaps, pair_statistics, survey
+from scaling.llm.checkpoint.files import Folder
+from scaling.llm.checkpoint.hub import Repository
+from scaling.llm.checkpoint.store import load_head
+from scaling.llm.checkpoint.tensor import Rows
+from scaling.llm.checkpoint.tokenizer_file import read_tokenizer, tokenizer_size
 
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -58,11 +58,11 @@ def measure(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
     n_rows, m = matrix.shape
     if request.m not in (None, m):
         raise InputError(f"{request.model}: its head has {m} columns, the config says m = {request.m}")
-    logger.info("%s: %s, %d x %d %s", request.model, found.tensor, n_rows, m, tensor.dtype)
+    log.info("%s: %s, %d x %d %s", request.model, found.tensor, n_rows, m, tensor.dtype)
     rows = survey(matrix, vocabulary)
-    logger.info("%s: %d rows count, %d left out", request.model, rows.kept.sum(), n_rows - rows.kept.sum())
+    log.info("%s: %d rows count, %d left out", request.model, rows.kept.sum(), n_rows - rows.kept.sum())
     raw, everything, centred = mean_sq_overlaps(matrix, rows)
-    logger.info("%s: mean squared overlap %.6g, centred %.6g, 1/m %.6g", request.model, raw, centred, 1 / m)
+    log.info("%s: mean squared overlap %.6g, centred %.6g, 1/m %.6g", request.model, raw, centred, 1 / m)
     pairs = pair_statistics(matrix, rows, request.pairs, request.sample_rows, request.seed)
     norms = rows.norms[rows.kept]
     mean_norm = float(norms.mean())
@@ -119,7 +119,7 @@ def record(request: Request, attempt: int) -> tuple[pd.DataFrame, dict[str, Any]
     try:
         row, norms = measure(request)
     except InputError as error:
-        logger.info("failed: %s", error)
+        log.info("failed: %s", error)
         row, norms = {"status": "failed", "reason": str(error)}, {"norm": np.zeros(0), "kept": np.zeros(0, dtype=bool)}
     row |= {"model": request.model, "family": request.family, "attempt": attempt}
     row["source"] = "local" if request.path else "hub"

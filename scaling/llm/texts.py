@@ -15,11 +15,11 @@ from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
 
 from scaling.command import InputError, run
-from scaling.llm.corpus import Document, checksum, write_documents
-from scaling.llm.hub import AccessDeniedError, HubError, NoConnectionError, UnknownModelError
+from scaling.llm.checkpoint.hub import AccessDeniedError, HubError, NoConnectionError, UnknownModelError
+from scaling.llm.documents import Document, checksum, write_documents
 
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 PATIENCE = 4.0  # seconds for the first answer: no network is said at once
 OTHERWISE = "connect this machine, or set HF_ENDPOINT to a mirror, or give the text as a file (path)"
@@ -101,7 +101,7 @@ def main() -> None:
     if not documents:
         raise InputError(f"{arguments.dataset}: no documents in its split {arguments.split}")
     write_documents(documents, arguments.output)
-    logger.info(
+    log.info(
         "%s at %s: %d documents, %d characters, sha256 %s, written to %s",
         *(arguments.dataset, commit, len(documents), sum(len(document.text) for document in documents)),
         *(checksum(documents), arguments.output),

@@ -17,14 +17,15 @@ from scipy import optimize, stats
 
 from scaling import arrays, tables
 from scaling.command import InputError, run
-from scaling.llm.corpus import documents, read_documents
-from scaling.llm.files import Folder
-from scaling.llm.hub import Repository
-from scaling.llm.store import load_tokenizer
-from scaling.llm.tokenizer_file import tokenizer_size
+from scaling.llm.checkpoint.files import Folder
+from scaling.llm.checkpoint.hub import Repository
+from scaling.llm.checkpoint.store import load_tokenizer
+from scaling.llm.checkpoint.tokenizer_file import tokenizer_size
+from scaling.llm.documents import read_documents
+from scaling.llm.family.corpus import python_documents
 
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 RUN = 1000  # tokens in a run; runs go to the two halves in turn
 BINS_A_DECADE = 20
@@ -45,7 +46,7 @@ def read_text(source: str) -> str:
 
     Raises InputError when they are missing or not UTF-8.
     """
-    found = documents() if source == "python" else read_documents(Path(source))
+    found = python_documents() if source == "python" else read_documents(Path(source))
     return "\n".join(document.text for document in found)
 
 
@@ -194,7 +195,7 @@ def main() -> None:
     except InputError as error:
         if not arguments.record_failure:
             raise
-        logger.info("failed: %s", error)
+        log.info("failed: %s", error)
         row, ranks = {"note": str(error)}, pd.DataFrame()
     for name, frame, path in (
         ("token_frequencies", pd.DataFrame([names | window | row]), arguments.frequencies),

@@ -14,7 +14,7 @@ from scaling.bigram.study import flows as bigram_flows
 from scaling.command import InputError
 from scaling.config import check, with_defaults
 from scaling.frequency_laws import FREQUENCY_LAWS
-from scaling.llm import family
+from scaling.llm.family import members as family
 from scaling.settings import schema as schema_of
 from scaling.toy import recipe
 from scaling.toy.study import distinct_cells

@@ -46,11 +46,11 @@ rule train_bigram_tokenizer:
     resources:
         mem_mb=1000,
     params:
-        source=source_fingerprint("llm/vocabulary"),
+        source=source_fingerprint("llm/family/vocabulary"),
     message:
         "Training the tokenizer of {wildcards.vocabulary} tokens (log: {log})"
     shell:
-        "python -m scaling.llm.vocabulary --train {input:q} --size {wildcards.vocabulary} --output {output} > {log} 2>&1"
+        "python -m scaling.llm.family.vocabulary --train {input:q} --size {wildcards.vocabulary} --output {output} > {log} 2>&1"
 
 
 rule count_bigrams:

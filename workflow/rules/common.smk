@@ -30,8 +30,8 @@ from scaling.bigram.study import memory as bigram_memory
 from scaling.bigram.study import training_arguments as bigram_arguments
 from scaling.command import InputError
 from scaling.sources import fingerprint
-from scaling.llm.family import members as family_members
-from scaling.llm.family import recipe_of
+from scaling.llm.family.members import members as family_members
+from scaling.llm.family.members import recipe_of
 from scaling.plan.config import checked, read_schemas
 from scaling.toy.recipe import Recipe
 from scaling.toy.study import cells_by_curve, distinct_cells, stacks, training_arguments

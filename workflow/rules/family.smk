@@ -37,11 +37,11 @@ rule write_corpus:
         mem_mb=1000,
     params:
         python=platform.python_version(),
-        source=source_fingerprint("llm/corpus"),
+        source=source_fingerprint("llm/family/corpus"),
     message:
         "Writing the documentation of Python {params.python} as a corpus (log: {log})"
     shell:
-        "python -m scaling.llm.corpus --train {output.train} --held-out {output.held_out} > {log} 2>&1"
+        "python -m scaling.llm.family.corpus --train {output.train} --held-out {output.held_out} > {log} 2>&1"
 
 
 rule train_tokenizer:
@@ -58,11 +58,11 @@ rule train_tokenizer:
         mem_mb=1000,
     params:
         size=FAMILY_RECIPE.vocabulary,
-        source=source_fingerprint("llm/vocabulary"),
+        source=source_fingerprint("llm/family/vocabulary"),
     message:
         "Training the family's tokenizer (log: {log})"
     shell:
-        "python -m scaling.llm.vocabulary --train {input} --size {params.size} --output {output} > {log} 2>&1"
+        "python -m scaling.llm.family.vocabulary --train {input} --size {params.size} --output {output} > {log} 2>&1"
 
 
 rule train_language_model:
@@ -88,11 +88,11 @@ rule train_language_model:
         ),
         recipe=command_options(vars(FAMILY_RECIPE), *vars(FAMILY_RECIPE)),
         folder=lambda wildcards: f"results/llm/family/{wildcards.member}",
-        source=source_fingerprint("llm/training"),
+        source=source_fingerprint("llm/family/training"),
     message:
         "Training the language model {wildcards.member} (log: {log})"
     shell:
-        "python -m scaling.llm.training {params.member} {params.recipe} --train {input.train}"
+        "python -m scaling.llm.family.training {params.member} {params.recipe} --train {input.train}"
         " --tokenizer {input.tokenizer} --folder {params.folder} > {log} 2>&1"
 
 
@@ -111,11 +111,11 @@ rule gather_family:
     resources:
         mem_mb=1000,
     params:
-        source=source_fingerprint("llm/family_table"),
+        source=source_fingerprint("llm/family/table"),
     message:
         "Gathering the family (log: {log})"
     shell:
-        "python -m scaling.llm.family_table --records {input.records} --losses {input.losses}"
+        "python -m scaling.llm.family.table --records {input.records} --losses {input.losses}"
         " --overlaps {input.overlaps} --output {output} > {log} 2>&1"
 
 

@@ -94,11 +94,11 @@ rule gather_heads:
     resources:
         mem_mb=1000,
     params:
-        source=source_fingerprint("llm/table"),
+        source=source_fingerprint("llm/overlaps_table"),
     message:
         "Putting the heads together, measured and published (log: {log})"
     shell:
-        "python -m scaling.llm.table --rows {input.rows:q} --norms {input.norms:q}"
+        "python -m scaling.llm.overlaps_table --rows {input.rows:q} --norms {input.norms:q}"
         " --published {input.published:q} --output {output.overlaps} --norm-table {output.norms} > {log} 2>&1"
 
 

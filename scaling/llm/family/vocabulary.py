@@ -1,4 +1,4 @@
-"""Train the family's tokenizer, byte-level BPE: `python -m scaling.llm.vocabulary --train train.jsonl ...`."""
+"""Train the family's tokenizer, byte-level BPE: `python -m scaling.llm.family.vocabulary --train train.jsonl ...`."""
 
 import argparse
 import logging
@@ -8,10 +8,10 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from scaling.command import InputError, run, whole_file
-from scaling.llm.corpus import read_documents
+from scaling.llm.documents import read_documents
 
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 END_OF_TEXT = "<|endoftext|>"  # begins every document, as token 0
 
@@ -48,14 +48,14 @@ def byte_pairs(texts: Iterable[str], size: int) -> Tokenizer:
 def main() -> None:
     """Parse the command line, train, write tokenizer.json."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--train", type=Path, required=True, help="documents, from scaling.llm.corpus")
+    parser.add_argument("--train", type=Path, required=True, help="documents, from scaling.llm.family.corpus")
     parser.add_argument("--size", type=int, default=2048, help="tokens of the vocabulary")
     parser.add_argument("--output", type=Path, required=True, help="tokenizer.json to write")
     arguments = parser.parse_args()
     tokenizer = byte_pairs((document.text for document in read_documents(arguments.train)), arguments.size)
     with whole_file(arguments.output) as temporary:
         tokenizer.save(str(temporary))
-    logger.info("%s: %d tokens", arguments.output, tokenizer.get_vocab_size())
+    log.info("%s: %d tokens", arguments.output, tokenizer.get_vocab_size())
 
 
 if __name__ == "__main__":

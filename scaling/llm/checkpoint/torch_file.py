@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from scaling.command import InputError
-from scaling.llm.files import File, check_shape, read
-from scaling.llm.tensor import DTYPES, Tensor, UnsupportedCheckpointError
+from scaling.llm.checkpoint.files import File, check_shape, read
+from scaling.llm.checkpoint.tensor import DTYPES, Tensor, UnsupportedCheckpointError
 
 
 TAIL = 64 * 1024  # the directory of an archive is at its end

@@ -17,15 +17,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from scaling.command import InputError, whole_file
-from scaling.llm.files import Folder, LocalFile, MissingFileError, plain, read
-from scaling.llm.heads import find_head
-from scaling.llm.hub import COMMIT, BadAnswerError, Repository
-from scaling.llm.safetensors_file import SafetensorsFile
-from scaling.llm.tensor import Tensor, UnsupportedCheckpointError
-from scaling.llm.tokenizer_file import AnyTokenizer, read_tokenizer
+from scaling.llm.checkpoint.files import Folder, LocalFile, MissingFileError, plain, read
+from scaling.llm.checkpoint.heads import find_head
+from scaling.llm.checkpoint.hub import COMMIT, BadAnswerError, Repository
+from scaling.llm.checkpoint.safetensors_file import SafetensorsFile
+from scaling.llm.checkpoint.tensor import Tensor, UnsupportedCheckpointError
+from scaling.llm.checkpoint.tokenizer_file import AnyTokenizer, read_tokenizer
 
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 REVISIONS = "revisions.json"  # {branch or tag: the commit that it had}
 NO_SHA256 = "0" * 64
@@ -149,7 +149,7 @@ def keep(tensor: Tensor, found: Source, path: Path) -> None:
             raise BadAnswerError(f"{tensor.file.name}: {tensor.name}: CRC-32 does not match, a byte changed; try again")
         handle.seek(0)
         handle.write(header(tensor, found, sha256.hexdigest()))
-    logger.info("%s at %s: %s read, %d bytes", tensor.file.name, found.commit[:12], tensor.name, tensor.nbytes)
+    log.info("%s at %s: %s read, %d bytes", tensor.file.name, found.commit[:12], tensor.name, tensor.nbytes)
 
 
 def header(tensor: Tensor, found: Source, sha256: str) -> bytes:
@@ -177,9 +177,9 @@ def kept_head(path: Path) -> tuple[Tensor, Source] | None:
         for piece in file.stream(tensor.start, tensor.nbytes):
             sha256.update(piece)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        logger.info("%s: not readable (%s), read again", path, error)
+        log.info("%s: not readable (%s), read again", path, error)
         return None
     if sha256.hexdigest() != expected:
-        logger.info("%s: its checksum does not match, read again", path)
+        log.info("%s: its checksum does not match, read again", path)
         return None
     return tensor, found

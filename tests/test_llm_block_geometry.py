@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from scaling import geometry as whole
 from scaling.command import InputError
-from scaling.llm import geometry
-from scaling.llm.geometry import mean_sq_overlaps, pair_statistics, survey
+from scaling.llm import block_geometry
+from scaling.llm.block_geometry import mean_sq_overlaps, pair_statistics, survey
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ def test_against_all_pairs(drawn: tuple[np.ndarray, int | None], block: int) -> 
     W, vocabulary = drawn
     matrix = InMemory(W)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(geometry, "BLOCK", block)
-        patch.setattr(geometry, "PAIR_ROWS", 5)
+        patch.setattr(block_geometry, "BLOCK", block)
+        patch.setattr(block_geometry, "PAIR_ROWS", 5)
         rows = survey(matrix, vocabulary)
         raw, everything, centred = mean_sq_overlaps(matrix, rows)
         pairs = pair_statistics(matrix, rows, "exact", 1, 0)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling.command import InputError
-from scaling.llm.files import File, LocalFile
+from scaling.llm.checkpoint.files import File, LocalFile
 
 
 # The safetensors names of the types a head may have; BF16 is read as the upper half of a float32.

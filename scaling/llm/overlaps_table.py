@@ -1,4 +1,4 @@
-"""One table of all heads, measured and published: `python -m scaling.llm.table --rows results/llm/heads/*.csv ...`."""
+"""Gather all heads, measured and published, in one table: `python -m scaling.llm.overlaps_table --rows *.csv ...`."""
 
 import argparse
 import logging
@@ -13,7 +13,7 @@ from scaling.llm.join import joined
 from scaling.llm.tokens import read_norms
 
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 BIN = 0.05  # width of a bin, in mean norms
 LARGEST = 3.0  # the last bin holds all larger norms
@@ -80,9 +80,9 @@ def main() -> None:
     table = all_rows(arguments.rows, arguments.published)
     failed = table[table["status"] == "failed"]
     for model, reason in zip(failed["model"], failed["reason"], strict=True):
-        logger.info("not measured: %s: %s", model, reason)
+        log.info("not measured: %s: %s", model, reason)
     if len(failed):
-        logger.info("%d of %d models failed; the next run tries them again", len(failed), len(arguments.rows))
+        log.info("%d of %d models failed; the next run tries them again", len(failed), len(arguments.rows))
     tables.write("llm_norms", norm_table(arguments.rows, arguments.norms), arguments.norm_table)
     tables.write("llm_overlaps", table, arguments.output)
 

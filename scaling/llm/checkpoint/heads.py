@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from scaling.llm.files import File, Folder, MissingFileError, read
-from scaling.llm.hub import Repository
-from scaling.llm.safetensors_file import SafetensorsFile
-from scaling.llm.tensor import Tensor, UnsupportedCheckpointError
-from scaling.llm.torch_file import TorchFile
+from scaling.llm.checkpoint.files import File, Folder, MissingFileError, read
+from scaling.llm.checkpoint.hub import Repository
+from scaling.llm.checkpoint.safetensors_file import SafetensorsFile
+from scaling.llm.checkpoint.tensor import Tensor, UnsupportedCheckpointError
+from scaling.llm.checkpoint.torch_file import TorchFile
 
 
 # Where the weights may be, the better container first; an index names the shards.

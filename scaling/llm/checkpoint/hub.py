@@ -26,7 +26,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status, validate_repo_id
 
 from scaling.command import InputError
-from scaling.llm.files import CHUNK, File, LocalFile, MissingFileError, check_inside, plain
+from scaling.llm.checkpoint.files import CHUNK, File, LocalFile, MissingFileError, check_inside, plain
 
 
 constants.HF_HUB_DISABLE_TELEMETRY = True  # else the Hub is asked what program is calling first: 3 s without a network

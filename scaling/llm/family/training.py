@@ -1,4 +1,4 @@
-"""Train one language model of the family: `python -m scaling.llm.training --m 32 --gamma -1 --train train.jsonl ...`.
+"""Train one language model of the family: `python -m scaling.llm.family.training --m 32 --gamma -1 ...`.
 
 The architecture is that of transformers, the loss next-token cross-entropy, the optimizer AdamW. The rows of the output
 matrix start as N(0, 1/m) and decay with the toy model's signed gamma in place of AdamW's weight decay: gamma < 0 pulls
@@ -33,14 +33,14 @@ from transformers import (
 
 from scaling.command import InputError, run
 from scaling.decay import decay_rows
-from scaling.llm.corpus import Document, checksum, read_documents
-from scaling.llm.family import Member, Recipe, n_heads
-from scaling.llm.tokenizer_file import read_tokenizer
-from scaling.llm.vocabulary import END_OF_TEXT
+from scaling.llm.checkpoint.tokenizer_file import read_tokenizer
+from scaling.llm.documents import Document, checksum, read_documents
+from scaling.llm.family.members import Member, Recipe, n_heads
+from scaling.llm.family.vocabulary import END_OF_TEXT
 from scaling.settings import add_options, from_options
 
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 RECORD = "training.json"  # in the checkpoint's folder: the settings and statistics of the training
 TAIL = 100  # last steps, whose mean loss is recorded
@@ -123,7 +123,7 @@ def train(model: PreTrainedModel, tokens: torch.Tensor, member: Member, recipe: 
             bar.update()
             if (step + 1) % max(recipe.steps // 10, 1) == 0:
                 bar.set_postfix(loss=f"{losses[step]:.4g}")
-                logger.info("%s: step %d of %d, loss %.4f", member.name, step + 1, recipe.steps, losses[step])
+                log.info("%s: step %d of %d, loss %.4f", member.name, step + 1, recipe.steps, losses[step])
     return losses
 
 
@@ -157,7 +157,7 @@ def train_member(member: Member, recipe: Recipe, corpus: Path, tokenizer_file: P
         "seconds": time.perf_counter() - begun,
     }
     save(model, tokenizer, record, folder)
-    logger.info("%s: last losses %.4f nats per token, written to %s", member.name, record["loss_train_tail"], folder)
+    log.info("%s: last losses %.4f nats per token, written to %s", member.name, record["loss_train_tail"], folder)
     return record
 
 
@@ -184,8 +184,12 @@ def main() -> None:
     parser.add_argument("--learning-rate-factor", type=float, default=1.0, help="multiplies the recipe's rate")
     parser.add_argument("--seed", type=int, default=0, help="of the initial weights and the windows")
     add_options(parser, Recipe, "recipe")
-    parser.add_argument("--train", type=Path, required=True, help="documents to train on, from scaling.llm.corpus")
-    parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json from scaling.llm.vocabulary")
+    parser.add_argument(
+        "--train", type=Path, required=True, help="training documents (.jsonl), from scaling.llm.family.corpus"
+    )
+    parser.add_argument(
+        "--tokenizer", type=Path, required=True, help="tokenizer.json from scaling.llm.family.vocabulary"
+    )
     parser.add_argument("--folder", type=Path, required=True, help="folder of the checkpoint to write")
     options = parser.parse_args()
     recipe = from_options(Recipe, options)

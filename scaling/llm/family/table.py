@@ -1,4 +1,4 @@
-"""Gather the family in one table: `python -m scaling.llm.family_table --records */*/training.json --losses ...`."""
+"""Gather the family in one table: `python -m scaling.llm.family.table --records */*/training.json --losses ...`."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ from scaling.command import InputError, run
 from scaling.llm.join import joined
 
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 GEOMETRY = (
     "phi_half",
@@ -71,7 +71,7 @@ def main() -> None:
     tables.write("llm_family", frame, arguments.output)
     for row in frame[~frame["learning_rate_best"].astype(bool)].itertuples():
         if row.learning_rate_factor == 1:
-            logger.info("%s: another learning rate gave a lower loss", row.model)
+            log.info("%s: another learning rate gave a lower loss", row.model)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from typing import Any
 
 from huggingface_hub.constants import SAFETENSORS_MAX_HEADER_LENGTH
 
-from scaling.llm.files import File, check_shape, read
-from scaling.llm.tensor import DTYPES, Tensor, UnsupportedCheckpointError
+from scaling.llm.checkpoint.files import File, check_shape, read
+from scaling.llm.checkpoint.tensor import DTYPES, Tensor, UnsupportedCheckpointError
 
 
 FIRST_READ = 32 * 1024  # bytes; one request is enough for the header of most files

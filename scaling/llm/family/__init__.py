@@ -1,0 +1,1 @@
+"""The family of language models trained here: its corpus, tokenizer, members, training and table."""
