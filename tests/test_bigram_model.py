@@ -187,6 +187,17 @@ def test_bounds_hold() -> None:
         assert measured <= min(bound, rivals.frequency(matrix)[m])
 
 
+def test_contexts_with_few_successors_fit_into_two_dimensions_each() -> None:
+    matrix = sparse_matrix(40)  # three successors each
+    bound = rivals.successors(matrix)
+    assert bound[:6] == pytest.approx([matrix.information] * 6)
+    assert bound[6:] == pytest.approx(np.zeros(35))
+    assert training.train(matrix, cell(m=6, iterations=3000)).history[-1] < 0.01 * matrix.information
+    dense = rivals.successors(random_matrix(10))
+    assert dense[:10] == pytest.approx([random_matrix(10).information] * 10)
+    assert dense[10] == 0
+
+
 SECTION = {
     "text": "python",
     "matrices": {"even": {"law": "random", "n": 30, "blocks": 1, "alpha": 0}, "few": {"law": "sparse", "n": 20}},

@@ -134,6 +134,7 @@ def predictions(matrix: Matrix, widths: list[int]) -> dict[int, dict[str, float 
     """The predicted_ columns of bigram_models.csv at each width."""
     at = np.minimum(widths, matrix.n)
     chi_square, frequency = rivals.chi_square(matrix)[at], rivals.frequency(matrix)[at]
+    successors = rivals.successors(matrix)[at]
     decomposition = rivals.log_linear(matrix)
     log_spectrum = truncated = None
     if decomposition is not None:
@@ -145,6 +146,7 @@ def predictions(matrix: Matrix, widths: list[int]) -> dict[int, dict[str, float 
             "predicted_log_spectrum": None if log_spectrum is None else float(log_spectrum[i]),
             "predicted_truncated": None if truncated is None else float(max(truncated[i], 0.0)),
             "predicted_frequency": float(frequency[i]),
+            "predicted_successors": float(successors[i]),
         }
         for i, m in enumerate(widths)
     }

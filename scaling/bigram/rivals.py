@@ -71,3 +71,17 @@ def frequency(matrix: Matrix) -> FloatArray:
     """
     order = np.argsort(-matrix.r, kind="stable")
     return tails((matrix.r * matrix.row_information)[order])
+
+
+def successors(matrix: Matrix) -> FloatArray:
+    """sum over contexts x with more than m/2 successors of r_x KL(P_x || c), for m = 0 .. n.
+
+    In m dimensions there are n points of which any m/2 form a face of their convex hull (a cyclic polytope). As rows of
+    W they predict every context with at most m/2 successors to any accuracy; the others are answered with c. This
+    bounds the least possible excess from above. Where every P_xy > 0 it is the information until m = n.
+    Source: Gale 1963, "Neighborly and cyclic polytopes".
+    """
+    count = np.count_nonzero(matrix.P, axis=1)
+    needed = np.minimum(2 * count, matrix.n)  # a dense row needs no more than n dimensions
+    by_need = np.bincount(needed, matrix.r * matrix.row_information, minlength=matrix.n + 1)
+    return tails(by_need[1:].astype(np.float64))

@@ -27,6 +27,7 @@ RIVALS = {
     "log_spectrum": "the spectrum of log P",
     "truncated": "the exact loss of the truncated log P",
     "frequency": "the frequencies of contexts, one dimension each",
+    "successors": "the number of successors, two dimensions each",
 }
 
 

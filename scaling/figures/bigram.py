@@ -30,6 +30,7 @@ RIVALS = {
     "log_spectrum": (r"spectrum of log $P$", style.GREEN, "^"),
     "truncated": (r"truncated log $P$, exact", style.SKY, "v"),
     "frequency": ("one context per dimension", style.BLACK, "D"),
+    "successors": ("two dimensions per successor", style.BLUE, "P"),
 }
 PREDICTED = {rival: f"predicted_{rival}" for rival in RIVALS} | {"overlap": "balanced_mean_sq_overlap"}
 LEAST = 1e-6  # nats per token: a smaller excess is the error of the optimiser, and is not drawn
@@ -87,7 +88,7 @@ def law_handles(frame: pd.DataFrame) -> list[Line2D]:
 def bigram_excess(study: Study) -> Figure:
     """Excess loss against m, the rivals' predictions of one matrix, and the local exponent against m/n."""
     figure, axes = style.panels(
-        1, 3, height=2.9, titles=["excess loss", "predictions, smoothed counts", "local exponent"]
+        1, 3, height=3.6, titles=["excess loss", "predictions, smoothed counts", "local exponent"]
     )
     counted = study.free[study.free["law"].isin(COUNTED)]
     if counted.empty:
@@ -102,9 +103,8 @@ def bigram_excess(study: Study) -> Figure:
     m = np.geomspace(counted["m"].min(), counted["m"].max() / 2, 20)
     top = float(counted["excess"].max())
     axes[0].plot(m, 1.3 * top * m[0] / m, **style.THEORY)
-    axes[0].legend(
-        handles=[*law_handles(counted), Line2D([], [], label=r"$\propto 1/m$", **style.THEORY)], loc="lower left"
-    )
+    handles = [*law_handles(counted), Line2D([], [], label=r"$\propto 1/m$", **style.THEORY)]
+    style.legend_below(axes[0], handles, columns=2)
     draw_rivals(axes[1], counted)
     draw_local_exponents(axes[2], study.exponents, marker)
     width_axes(axes[:2])
@@ -121,20 +121,21 @@ def bigram_excess(study: Study) -> Figure:
 
 
 def draw_rivals(axis: Axes, counted: pd.DataFrame) -> None:
-    """Measured excess of the smoothed matrix with most tokens, and what each rival predicts."""
+    """Measured excess of the smoothed matrix with most widths, and what each rival predicts."""
     smoothed = counted[counted["law"] == "smoothed"]
     if smoothed.empty:
         style.missing(axis, "no smoothed matrix")
         return
-    curve = smoothed[smoothed["n"] == smoothed["n"].max()]
+    chosen = smoothed.groupby("n")["m"].nunique().idxmax()
+    curve = smoothed[(smoothed["n"] == chosen) & (smoothed["m"] < smoothed["n"] / 2)]
     measured = mean_and_spread(curve, "excess").set_index("m")["mean"]
-    style.points(axis, measured.index, measured, color=style.VERMILION, label="measured", ms=5)
+    style.points(axis, measured.index, measured, color=style.VERMILION, label=f"measured, n = {chosen}")
     for rival, (label, colour, _) in RIVALS.items():
         predicted = curve.groupby("m")[PREDICTED[rival]].mean().astype(float).loc[measured.index]
         if rival == "overlap":
             predicted *= np.exp(np.mean(np.log(measured / predicted)))
         axis.plot(predicted.index, predicted, color=colour, linewidth=1.0, linestyle=(0, (4, 2)), label=label)
-    axis.legend(loc="lower left", fontsize=6.5)
+    style.legend_below(axis, axis.get_legend_handles_labels()[0], columns=1)
 
 
 def draw_local_exponents(axis: Axes, exponents: pd.DataFrame, marker: dict[int, str]) -> None:
@@ -158,6 +159,7 @@ def bigram_geometry(study: Study) -> Figure:
     titles = ["overlaps of W, no decay", "excess under decay", "rows of W under decay", "who pays the excess"]
     figure, axes = style.panels(2, 2, height=5.2, titles=titles)
     counted = study.models[study.models["law"].isin(["text", "smoothed"]) & ~study.models["tied"]]
+    counted = counted[counted["m"] < counted["n"] / 2]
     if counted.empty:
         for axis in axes:
             style.missing(axis, NONE)
@@ -278,7 +280,7 @@ def bigram_controls(study: Study) -> Figure:
     if rows.empty:
         style.missing(axes[1], "no curve with three widths and an excess above zero")
     else:
-        limits = [0.0, 1.05 * float(rows[["exponent", "predicted_exponent"]].max().max())]
+        limits = [-0.1, 1.1 * float(rows["exponent"].max())]
         axes[1].plot(limits, limits, **style.THEORY)
         axes[1].set(xlabel=r"predicted $\alpha_m$", ylabel=r"measured $\alpha_m$", xlim=limits, ylim=limits)
         axes[1].legend(loc="lower right", fontsize=6.5)

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from scaling.fits import curve, inputs
 CURVE = ["matrix", "law", "n", "gamma", "tied"]
 NARROW = 1 / 16  # of n: widths up to this are m << n
 WIDE = 1 / 2  # of n: widths from here on are left out of power laws
-LEAST = 1e-6  # nats per token: a smaller excess is the error of the optimiser
+LEAST = 1e-4  # nats per token: a smaller excess counts as none, since training is in single precision
+FLOOR_REACHED = "floor reached"
 FLOOR_SHARE = 0.01  # of the information: the excess at which the floor counts as reached
 RIVALS = {
     "overlap": "balanced_mean_sq_overlap",
@@ -22,6 +24,7 @@ RIVALS = {
     "log_spectrum": "predicted_log_spectrum",
     "truncated": "predicted_truncated",
     "frequency": "predicted_frequency",
+    "successors": "predicted_successors",
 }
 
 
@@ -59,8 +62,9 @@ def floor_width(models: pd.DataFrame) -> float:
 
 
 def excess_line(models: pd.DataFrame) -> curve.Line:
-    """The line of log excess against log m; without points where an excess is too small to be told from zero."""
-    models = models if (models["excess"] > LEAST).all() else models.iloc[:0]
+    """The line of log excess against log m; where the floor is reached within the window there is none."""
+    if (models["excess"] <= LEAST).any():
+        return replace(curve.line([], []), status=FLOOR_REACHED, note="")
     return curve.line(models["m"], models["excess"])
 
 
@@ -90,7 +94,7 @@ def exponent_table(models: pd.DataFrame) -> pd.DataFrame:
                     "mean_phi_half": inside["phi_half"].mean(),
                     "seed_std": line.seed_std,
                     "m_floor": m_floor,
-                    "status": line.status if line.n_points else "no excess",
+                    "status": line.status,
                 }
             )
     return pd.DataFrame(rows, columns=list(tables.dictionary()["bigram_exponents"]["columns"]))
