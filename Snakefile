@@ -32,6 +32,7 @@ onsuccess:
 
 
 include: "workflow/rules/toy.smk"
+include: "workflow/rules/mechanism.smk"
 include: "workflow/rules/fits.smk"
 include: "workflow/rules/family.smk"
 include: "workflow/rules/llm.smk"
@@ -46,6 +47,7 @@ rule all:
     default_target: True
     input:
         rules.toy.input,
+        rules.mechanism.input,
         rules.llm.input,
         rules.bigram.input,
         rules.time.input,

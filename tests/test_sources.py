@@ -30,14 +30,9 @@ def test_imports_are_followed_near_and_far() -> None:
 
 
 def test_training_language_models_follows_neither_their_measurement_nor_the_hub() -> None:
-    assert sources.sources(["llm/family/training"]) == [
-        "decay",
-        "llm/checkpoint/tokenizer_file",
-        "llm/documents",
-        "llm/family/members",
-        "llm/family/training",
-        "llm/family/vocabulary",
-    ]
+    reached = set(sources.sources(["llm/family/training"]))
+    assert {"decay", "llm/documents", "llm/family/members", "llm/family/vocabulary"} <= reached
+    assert not reached & {"geometry", "tables", "llm/losses", "llm/windows", "llm/overlaps", "llm/checkpoint/hub"}
 
 
 def test_toy_and_llm_do_not_import_each_other() -> None:

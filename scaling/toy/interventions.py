@@ -127,8 +127,9 @@ def new_rows(model: TrainedModel, packing: str, n_samples: int, rng: np.random.G
     """Yield the model with other directions of its rows: b refitted, then b and norms, then all."""
     W = model.W
     if packing != "kept":
-        norms = geometry.row_norms(model.W)[:, None]
-        W = (norms * packings.PACKINGS[packing](*model.W.shape, rng)).astype(np.float32)
+        n, m = model.W.shape
+        directions = packings.PACKINGS[packing](n, m, rng)
+        W = (geometry.row_norms(model.W)[:, None] * directions).astype(np.float32)
     b = best_bias(W, model.p, n_samples, rng)
     yield Outcome(W, b, "bias")
     recipe = Recipe(**model.recipe)

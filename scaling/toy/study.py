@@ -95,6 +95,28 @@ def cells_by_curve(toy: Mapping[str, Any]) -> dict[str, list[Cell]]:
     return found
 
 
+def interventions(toy: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The interventions on each model of the config's `toy` section, by the model's name, each named once.
+
+    Raises InputError for a model that no experiment trains.
+    """
+    trained = distinct_cells(toy)
+    found: dict[str, list[str]] = {}
+    for item in toy.get("interventions", []):
+        try:
+            cells = grid_cells(item["models"])
+        except InputError as error:
+            raise InputError(f"config, toy: interventions: {error}") from None
+        for cell in cells:
+            if cell.name not in trained:
+                raise InputError(
+                    f"config, toy: interventions: no experiment trains {cell.name}; add it to an experiment"
+                )
+            names = found.setdefault(cell.name, [])
+            names += [name for name in item["interventions"] if name not in names]
+    return found
+
+
 def stacks(toy: Mapping[str, Any]) -> dict[str, list[Cell]]:
     """Cells that one job of the torch engine trains, by name; no cell stands in two.
 

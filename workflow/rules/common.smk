@@ -34,7 +34,13 @@ from scaling.llm.family.members import members as family_members
 from scaling.llm.family.members import recipe_of
 from scaling.plan.config import checked, read_schemas
 from scaling.toy.recipe import Recipe
-from scaling.toy.study import cells_by_curve, distinct_cells, stacks, training_arguments
+from scaling.toy.study import (
+    cells_by_curve,
+    distinct_cells,
+    interventions,
+    stacks,
+    training_arguments,
+)
 from scaling.toy.summary import trained
 
 
@@ -94,6 +100,11 @@ def get_training_memory(wildcards):
     """Memory of a training in MB: libraries and sixteen arrays of the size of W."""
     cell = TOY_CELLS[wildcards.model]
     return 600 + int(64e-6 * cell.n * cell.m)
+
+
+def get_intervention_minutes(wildcards):
+    """Minutes that an intervention may take: up to five trainings and a search of rows."""
+    return 10 + 6 * get_training_minutes(wildcards)
 
 
 def curve_cells(wildcards):
