@@ -68,7 +68,7 @@ def toy_model(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def test_loss_is_that_of_samples() -> None:
     W, b, p = toy_model()
     found = pair_energy.pair_energy(W, b, p)
-    mean, error = pair_energy.sampled_loss(W, b, found.weights, 40_000, np.random.default_rng(1))
+    mean, error = pair_energy.sampled_loss(W, b, found.weights, 4000, np.random.default_rng(1))
     assert abs(mean - found.loss) < 4 * error
     assert found.loss == pytest.approx(found.own + found.pairs)
     assert found.weights == pytest.approx(p / (1 - p) / np.sum(p / (1 - p)))
@@ -85,7 +85,7 @@ def test_model_files_are_read(tmp_path: object) -> None:
     path = tmp_path / "model.safetensors"  # type: ignore[operator]
     write_model(path)
     record, tensors = trained_rows.read_trained(path)
-    row = trained_rows.energy_row(record, tensors, 2000)
+    row = trained_rows.energy_row(record, tensors, 20)
     assert row["n_strong"] == 12
     assert row["loss"] == pytest.approx(pair_energy.pair_energy(*toy_model()).loss)
     (strong,) = trained_rows.packing_rows("toy", "toy", tensors["W"], {})

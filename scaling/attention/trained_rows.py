@@ -105,7 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, meaning in (("toy", "toy models"), ("bigram", "bigram models"), ("heads", "checkpoints")):
         parser.add_argument(f"--{name}", type=Path, nargs="*", default=[], help=f"{meaning} (.safetensors)")
-    parser.add_argument("--samples", type=int, default=20_000, help="samples per toy model that check the exact loss")
+    parser.add_argument("--samples", type=int, default=20, help="samples per feature that check the exact loss")
     parser.add_argument("--tables", type=Path, required=True, help="folder of the tables to write")
     arguments = parser.parse_args()
     if arguments.samples < 2:

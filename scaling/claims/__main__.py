@@ -11,6 +11,8 @@ from pathlib import Path
 
 from scaling import command, tables
 from scaling.claims import (  # noqa: F401  (importing a module registers its claims)
+    attention,
+    attention_matrices,
     bigram,
     language_models,
     local_models,

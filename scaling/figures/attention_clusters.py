@@ -1,5 +1,7 @@
 """Figures of tokens that cluster: pictures on the sphere, k-means, the phase diagram, the circle."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,7 +14,10 @@ from scaling.figures.attention_tables import Tables
 
 BETA, TIME = r"inverse temperature $\beta$", "time $t$"
 DATA_COLOUR = {"blobs": style.BLUE, "iris": style.VERMILION, "digits": style.GREEN, "pixels": style.ORANGE}
-FLOW_LOOK = {"SA": {"color": style.BLUE, "marker": "o"}, "USA": {"color": style.ORANGE, "marker": "s", "mfc": "white"}}
+FLOW_LOOK: dict[str, dict[str, Any]] = {
+    "SA": {"color": style.BLUE, "marker": "o"},
+    "USA": {"color": style.ORANGE, "marker": "s", "mfc": "white"},
+}
 KIND_COLOUR = {"aligned": style.BLUE, "random": style.ORANGE, "transformer": style.GREY}
 PHASE_COLUMNS = 3
 
@@ -52,7 +57,7 @@ def attention_k_means(tables: Tables) -> Figure:
     _circuit(axes[0], tables.read("attention_k_means"))
     soft = tables.read("attention_soft_k_means")
     for data, part in soft.groupby("data", sort=False):
-        look = {"color": DATA_COLOUR[str(data)], "marker": "o", "label": str(data)}
+        look: dict[str, Any] = {"color": DATA_COLOUR[str(data)], "marker": "o", "label": str(data)}
         limit = part[(part["part"] == "limit") & (part["distance_to_lloyd"] > 0)]
         axes[1].plot(limit["beta"], limit["distance_to_lloyd"], **look)
         near = part[part["part"] == "transition"]
@@ -143,12 +148,11 @@ def attention_phase(tables: Tables) -> Figure:
 
 def _curves(axes: Axes, times: pd.DataFrame, light: bool) -> None:
     """The time at which orthogonal tokens reach 0.999, exact and by the authors' step."""
-    colour = {"color": "white"} if light else {}
-    axes.plot(times["beta"], times["time_ode"], **{**style.THEORY, **colour, "zorder": 3, "label": "equiangular"})
+    look: dict[str, Any] = {**style.THEORY, "zorder": 3, "color": "white" if light else "#555555"}
+    axes.plot(times["beta"], times["time_ode"], **look, label="equiangular")
     axes.plot(
-        times["beta"], times["time_euler"], linestyle=":", linewidth=1.2, zorder=3, label="by steps of 0.1",
-        **(colour or {"color": "#555555"}),
-    )  # fmt: skip
+        times["beta"], times["time_euler"], **{**look, "linestyle": ":", "linewidth": 1.2}, label="by steps of 0.1"
+    )
 
 
 def attention_circle(tables: Tables) -> Figure:

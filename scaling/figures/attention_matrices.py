@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from scaling.figures import style
 from scaling.figures.attention_tables import Tables
@@ -16,15 +17,15 @@ MIXER_COLOUR = {"hyperbolic": style.BLUE, "euclidean": style.GREEN, "attention":
 def attention_markov(tables: Tables) -> Figure:
     """Share of embeddable attention matrices, the triangle conjecture, distance from the nearest exponential."""
     titles = ["exponential of a generator", "triangles, β = 256", "distance from exponentials"]
-    figure, (share, triangles, distance) = style.panels(1, 3, height=2.9, titles=titles)
+    figure, (share, triangles, distance) = style.panels(1, 3, height=3.2, titles=titles)
     table = tables.read("attention_embeddable")
     sizes = list(dict.fromkeys(zip(table["n"], table["d"], strict=True)))
     betas = sorted(table["beta"].unique())
     for kind, part in table.groupby("kind", sort=False):
         for beta in betas:
             rows = part[part["beta"] == beta].set_index(["n", "d"]).loc[sizes]
-            x = np.arange(len(sizes)) + 0.22 * (betas.index(beta) - 1)
-            size = 3 + 1.5 * betas.index(beta)
+            x = np.arange(len(sizes)) + 0.27 * (betas.index(beta) - 1) + 0.07 * (list(KIND_COLOUR).index(str(kind)) - 1)
+            size = 2.5 + betas.index(beta)
             label = str(kind) if beta == betas[0] else None
             style.points(
                 share, x, rows["share_embeddable"], 1.96 * rows["share_embeddable_stderr"], ms=size,
@@ -74,8 +75,13 @@ def _triangles(axes: Axes, table: pd.DataFrame) -> None:
             bars, [f"{e}/{e + r}" for e, r in zip(embeddable, rest, strict=True)], size=6, padding=1
         )  # fmt: skip
     axes.set_xticks(x, table["d"])
-    axes.set(xlabel="dimension $d$", ylabel="sets of tokens", ylim=(0, 1.5 * axes.get_ylim()[1]))
-    axes.legend(loc="upper center", ncols=2, fontsize=6.5, columnspacing=0.6)
+    axes.set(xlabel="dimension $d$", ylabel="sets of tokens", ylim=(0, 1.1 * axes.get_ylim()[1]))
+    style.legend_below(axes, axes.get_legend_handles_labels()[0], gap=0.25)
+
+
+def _standard_error(values: NDArray[np.float64]) -> float:
+    """Standard deviation over the square root of the count; 0, no bar, for one value."""
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
 
 
 def attention_mixers(tables: Tables) -> Figure:
@@ -84,13 +90,15 @@ def attention_mixers(tables: Tables) -> Figure:
     figure, (accuracy, size) = style.panels(1, 2, height=2.7, titles=titles)
     table = tables.read("attention_mixers")
     kinds = [kind for kind in MIXER_COLOUR if kind in set(table["mixer"])]
-    for x, kind in enumerate(kinds):
-        values = 100 * table[table["mixer"] == kind]["accuracy"].astype(float)
+    for place, kind in enumerate(kinds):
+        values = 100 * table[table["mixer"] == kind]["accuracy"].to_numpy(float)
         offsets = 0.08 * (np.arange(len(values)) - (len(values) - 1) / 2)
-        accuracy.plot(x + offsets, values, linestyle="none", marker="o", ms=3, mfc="white", color=MIXER_COLOUR[kind])
+        accuracy.plot(
+            place + offsets, values, linestyle="none", marker="o", ms=3, mfc="white", color=MIXER_COLOUR[kind]
+        )
         style.points(
-            accuracy, [x], [values.mean()], [1.96 * values.sem()], ms=6, color=MIXER_COLOUR[kind], marker="_",
-            elinewidth=1.5,
+            accuracy, [place], [values.mean()], [1.96 * _standard_error(values)], ms=6, color=MIXER_COLOUR[kind],
+            marker="_", elinewidth=1.5,
         )  # fmt: skip
     names = [f"{kind}\n{table[table['mixer'] == kind]['n_parameters'].iloc[0]:,} par." for kind in kinds]
     accuracy.set_xticks(range(len(kinds)), names)
@@ -104,5 +112,7 @@ def attention_mixers(tables: Tables) -> Figure:
     style.log_axis(size, "y")
     size.set(ylabel="millions of parameters")
     size.legend()
-    style.foot(figure, "(a) Open circles: seeds, which share the split of the images; bars: 95 % over seeds.")
+    style.foot(
+        figure, "(a) Open circles: seeds; networks of one seed share the split of the images. Bars: 95 % over seeds."
+    )
     return figure
