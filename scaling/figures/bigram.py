@@ -88,7 +88,7 @@ def law_handles(frame: pd.DataFrame) -> list[Line2D]:
 def bigram_excess(study: Study) -> Figure:
     """Excess loss against m, the rivals' predictions of one matrix, and the local exponent against m/n."""
     figure, axes = style.panels(
-        1, 3, height=3.6, titles=["excess loss", "predictions, smoothed counts", "local exponent"]
+        1, 3, height=3.4, titles=["excess loss", "predictions, smoothed counts", "local exponent"]
     )
     counted = study.free[study.free["law"].isin(COUNTED)]
     if counted.empty:
@@ -104,7 +104,7 @@ def bigram_excess(study: Study) -> Figure:
     top = float(counted["excess"].max())
     axes[0].plot(m, 1.3 * top * m[0] / m, **style.THEORY)
     handles = [*law_handles(counted), Line2D([], [], label=r"$\propto 1/m$", **style.THEORY)]
-    style.legend_below(axes[0], handles, columns=2)
+    axes[0].legend(handles=handles, loc="lower left")
     draw_rivals(axes[1], counted)
     draw_local_exponents(axes[2], study.exponents, marker)
     width_axes(axes[:2])
@@ -135,7 +135,8 @@ def draw_rivals(axis: Axes, counted: pd.DataFrame) -> None:
         if rival == "overlap":
             predicted *= np.exp(np.mean(np.log(measured / predicted)))
         axis.plot(predicted.index, predicted, color=colour, linewidth=1.0, linestyle=(0, (4, 2)), label=label)
-    style.legend_below(axis, axis.get_legend_handles_labels()[0], columns=1)
+    handles = axis.get_legend_handles_labels()[0]
+    axis.figure.legend(handles=handles, loc="outside upper center", ncols=4, title="panel b")
 
 
 def draw_local_exponents(axis: Axes, exponents: pd.DataFrame, marker: dict[int, str]) -> None:
