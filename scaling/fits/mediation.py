@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from scaling import command, geometry, tables
+from scaling.curves import STRONG
 from scaling.fits.inputs import FloatArray
 from scaling.fits.parts import TRAINED
-from scaling.fits.toy import STRONG
 
 
 PREDICTORS: dict[str, list[str]] = {

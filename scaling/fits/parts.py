@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from scaling import command, tables
+from scaling.curves import CURVE
 from scaling.fits import curve, inputs
-from scaling.fits.toy import CURVE
 
 
 PARTS = {
@@ -29,7 +29,7 @@ PARTS = {
     "represented": lambda models: models["loss"] - models["loss_unrepresented"],
 }
 LINE = ["n_points", "n_seeds", "m_min", "m_max", "exponent", "exponent_stderr", "exponent_low", "exponent_high"]
-TRAINED = ["training", *CURVE[1:]]  # settings of a curve, without its experiment
+TRAINED = ["training", *CURVE]  # a curve and its recipe
 
 
 def line_columns(m: "pd.Series[Any]", loss: "pd.Series[Any]", variable: str = "m") -> dict[str, Any]:

@@ -17,7 +17,7 @@ from scaling.frequency_laws import FREQUENCY_LAWS
 from scaling.llm.family import members as family
 from scaling.settings import schema as schema_of
 from scaling.toy import recipe
-from scaling.toy.study import distinct_cells
+from scaling.toy.study import interventions
 
 
 PREFIX = "scaling:"
@@ -85,7 +85,7 @@ def checked(config: Mapping[str, Any], schemas: Mapping[str, Mapping[str, Any]])
     for name, schema in schemas.items():
         check(whole[name], schema, f"config: {name}")
         whole[name] = with_defaults(whole[name], schema)
-    distinct_cells(whole["toy"])
+    interventions(whole["toy"])
     bigram_cells(whole["bigram"])
     bigram_flows(whole["bigram"])
     section = whole["llm"]["family"]
