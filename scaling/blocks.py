@@ -16,6 +16,12 @@ from scaling.command import InputError
 VERDICTS = ("reproduced", "inconclusive", "differs", "no_verdict")
 LISTED = 6  # so many published numbers of a claim stand one by one, and ours in the same order
 BOUNDS = {"at least": "≥ ", "at most": "≤ "}
+ORIGINS = {
+    "statement": "that the paper states",
+    "figure": "that its figures show",
+    "theorem": "that follow from a theorem",
+    "hypothesis": "under our own hypotheses",
+}
 
 
 def number(value: float, error: float) -> str:
@@ -49,43 +55,82 @@ def together(values: pd.Series, one_by_one: bool) -> str:
 
 
 def claims(recorded: Path) -> str:
-    """One row per claim that was run, at however many settings; the claims that were not run as a line beneath."""
+    """Verdicts by origin, then one row per claim that was run, and the claims that were not run as a line below."""
     frame = tables.read("claims", recorded / "claims.csv")
     done = frame[frame["verdict"] != "not_run"]
+    lines = [
+        f"{len(part)} numbers {words}: {counted(part['verdict'])}.  "
+        for origin, words in ORIGINS.items()
+        if len(part := done[done["origin"] == origin])
+    ]
     rows = []
-    for claim, part in done.groupby("claim", sort=False):
-        published = [number(*pair) for pair in zip(part["expected"], part["expected_err"], strict=True)]
+    for _, part in done.groupby("id", sort=False):
+        expected = [number(*pair) for pair in zip(part["expected"], part["expected_err"], strict=True)]
         ours = [number(*pair) for pair in zip(part["ours"], part["ours_err"], strict=True)]
-        same = len(set(published)) == 1
+        same = len(set(expected)) == 1
         listed = not same and len(part) <= LISTED
+        bound = BOUNDS.get(part["relation"].iloc[0], "")
         rows.append(
             [
-                str(claim),
+                part["claim"].iloc[0],
                 ", ".join(part["where"].unique()),
-                BOUNDS.get(part["relation"].iloc[0], "")
-                + (published[0] if same else together(part["expected"], listed)),
+                part["origin"].iloc[0],
+                bound + (expected[0] if same else together(part["expected"], listed)),
                 ours[0] if len(part) == 1 else together(part["ours"], listed),
                 counted(part["verdict"]) if len(part) > 1 else part["verdict"].iloc[0].replace("_", " "),
             ]
         )
-    lines = [f"{len(done)} numbers under {len(rows)} claims: {counted(done['verdict'])}.", ""]
-    lines += markdown_table(["claim", "where", "expected", "ours", "verdict"], rows)
+    lines += ["", *markdown_table(["claim", "where", "origin", "expected", "ours", "verdict"], rows)]
     missing = frame.loc[frame["verdict"] == "not_run", "claim"].value_counts(sort=False)
     if len(missing):
         names = "; ".join(f"{claim} ({count} row{'s' if count > 1 else ''})" for claim, count in missing.items())
-        lines += ["", f"Not run in this study, with how to run them in the table's note: {names}."]
+        lines += ["", f"Not run in this study, with how to run them in the note of the table: {names}."]
     return "\n".join(lines)
 
 
 def all_claims(recorded: Path) -> str:
-    """Every row of the claims table: each claim at each setting, with its note."""
+    """Every row of the claims table: each claim at each setting, with its statistics and its note."""
     rows = []
     for row in tables.read("claims", recorded / "claims.csv").to_dict("records"):
-        published = BOUNDS.get(row["relation"], "") + number(row["expected"], row["expected_err"])
-        cells = [row["claim"], row["where"], row["quantity"], published, number(row["ours"], row["ours_err"])]
-        note = "" if pd.isna(row["note"]) else row["note"]
-        rows.append([*map(str, cells), str(row["n"]), row["source"], row["verdict"].replace("_", " "), note])
-    head = ["claim", "where", "quantity", "expected", "ours", "n", "source", "verdict", "note"]
+        expected = BOUNDS.get(row["relation"], "") + number(row["expected"], row["expected_err"])
+        cells = [row["verdict"].replace("_", " "), f"`{row['id']}`", row["claim"], f"{row['origin']}, {row['where']}"]
+        cells += [row["quantity"], f"{expected} ({row['expected_kind']})", number(row["ours"], row["ours_err"])]
+        cells += [digits(row[name]) for name in ("delta", "z", "df")]
+        cells += [f"{row['n']} {row['unit']}" if row["n"] else "", row["source"]]
+        rows.append([*map(str, cells), "" if pd.isna(row["note"]) else row["note"]])
+    head = [
+        "verdict",
+        "id",
+        "claim",
+        "origin",
+        "quantity",
+        "expected",
+        "ours",
+        "delta",
+        "z",
+        "df",
+        "n",
+        "source",
+        "note",
+    ]
+    return "\n".join(markdown_table(head, rows))
+
+
+def digits(value: float) -> str:
+    """Three digits, or nothing for a number that is missing."""
+    return "" if pd.isna(value) else f"{value:.3g}"
+
+
+def claim_rule(recorded: Path) -> str:
+    """Rates of the verdicts reproduced / inconclusive / differs in simulated studies, per cent."""
+    frame = tables.read("claim_rule", recorded / "claim_rule.csv")
+    keys = ["comparison", "bend", "seed_std", "n_seeds", "n_curves"]
+    rows = []
+    for setting, part in frame.groupby(keys, sort=False):
+        names = ("reproduced", "inconclusive", "differs")
+        rates = [" / ".join(f"{100 * row[name]:.0f}" for name in names) for row in part.to_dict("records")]
+        rows.append([str(setting[0]), *(f"{value:g}" for value in setting[1:]), *rates])
+    head = ["comparison", "bend", "sd of log L between seeds", "our seeds", "curves", *frame["world"].unique()]
     return "\n".join(markdown_table(head, rows))
 
 
@@ -250,6 +295,7 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "exponents": exponents,
     "claims": claims,
     "all_claims": all_claims,
+    "claim_rule": claim_rule,
     "family": family,
     "suites": suites,
     "run": run,

@@ -22,7 +22,9 @@ from scaling.command import InputError, whole_file
 
 
 PACKAGES = ["numpy", "scipy", "pandas", "torch", "numba", "snakemake", "transformers"]
-DOCUMENTS = [Path("README.md"), Path("docs/claims.md"), Path("docs/data_dictionary.md"), Path("docs/suites.md")]
+DOCUMENTS = [Path("README.md")] + [
+    Path("docs") / f"{name}.md" for name in ("claims", "claims_rule", "data_dictionary", "suites")
+]
 SHEET_WIDTH = 1600  # pixels, of the sheet of all figures
 PICTURE_WIDTH = 840  # pixels: two beside each other on a README's page, sharp on a dense screen
 

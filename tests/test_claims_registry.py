@@ -97,13 +97,21 @@ def test_degrees_of_freedom_are_those_of_welch() -> None:
 
 def test_holm_multiplies_by_the_hypotheses_that_are_left() -> None:
     pvalues = pd.Series([0.04, 0.001, NAN, 0.2, 0.012, 0.041])
-    found = verdict.holm(pvalues, pd.Series(list("abcdef")))
+    found = verdict.holm(pvalues, pd.Series(["toy"] * 6), pd.Series(list("abcdef")))
     assert found.dropna().to_list() == pytest.approx([3 * 0.04, 5 * 0.001, 0.2, 4 * 0.012, 3 * 0.04])
 
 
 def test_holm_counts_a_curve_once() -> None:
     pvalues = pd.Series([0.01, 0.02, 0.03])
-    assert verdict.holm(pvalues, pd.Series(["a", "a", "b"])).to_list() == pytest.approx([0.02, 0.04, 0.03])
+    assert verdict.holm(pvalues, pd.Series(["toy"] * 3), pd.Series(["a", "a", "b"])).to_list() == pytest.approx(
+        [0.02, 0.04, 0.03]
+    )
+
+
+def test_holm_keeps_studies_apart() -> None:
+    pvalues = pd.Series([0.01, 0.02, 0.03])
+    found = verdict.holm(pvalues, pd.Series(["toy", "llm", "toy"]), pd.Series(["a", "a", "b"]))
+    assert found.to_list() == pytest.approx([0.02, 0.02, 0.03])
 
 
 @settings(derandomize=True, max_examples=60, deadline=None)

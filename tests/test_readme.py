@@ -119,18 +119,21 @@ def test_blocks_are_written_once_and_stay(recorded: Path) -> None:
 
 def test_a_claim_is_one_row_however_many_settings(recorded: Path) -> None:
     text = blocks.claims(recorded)
-    assert text.startswith("6 numbers under 4 claims: 2 reproduced, 4 differs.")
-    assert "| one | Fig. 1 | 1 | 1.021 ± 0.013 | reproduced |" in text
-    assert "| two | Fig. 1 | ≥ 0.5 | 0.2 | differs |" in text
-    assert "| four | Fig. 1 | 1, 2 | 1.01, 1 | 1 reproduced, 1 differs |" in text
-    assert "| five | Fig. 1 | 2 | 1 to 3 | 2 differs |" in text
-    assert text.endswith("Not run in this study, with how to run them in the table's note: three (1 row).")
+    assert text.startswith("6 numbers that the paper states: 2 reproduced, 4 differs.")
+    assert "| one | Fig. 1 | statement | 1 | 1.021 ± 0.013 | reproduced |" in text
+    assert "| two | Fig. 1 | statement | ≥ 0.5 | 0.2 | differs |" in text
+    assert "| four | Fig. 1 | statement | 1, 2 | 1.01, 1 | 1 reproduced, 1 differs |" in text
+    assert "| five | Fig. 1 | statement | 2 | 1 to 3 | 2 differs |" in text
+    assert text.endswith("Not run in this study, with how to run them in the note of the table: three (1 row).")
 
 
 def test_every_setting_stands_in_the_whole_table(recorded: Path) -> None:
     text = blocks.all_claims(recorded)
-    assert "| one | Fig. 1 | a\\|b | 1 | 1.021 ± 0.013 | 6 | default | reproduced |  |" in text
-    assert "| three | Fig. 1 | q | 1 |  | 0 | default | not run | not in this study: how to run it |" in text
+    assert (
+        "| reproduced | `made_up.one` | one | statement, Fig. 1 | a\\|b | 1 (published) | 1.021 ± 0.013 "
+        "| 0.1 | 1.62 | 4 | 6 widths | default |  |"
+    ) in text
+    assert "| not run | `made_up.three` | three | statement, Fig. 1 | q | 1 (published) |  | 0.1 |  |  |  |" in text
     assert text.count("\n") == 8
 
 

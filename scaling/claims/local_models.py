@@ -43,7 +43,7 @@ def phi_half(study: Study, sign: int, expected: float, relation: str) -> Iterato
 
 @claim(
     id="local.phi_half_strong",
-    text="with gamma < 0 every token is represented",
+    text="models trained here: with gamma < 0 every token is represented",
     origin="hypothesis",
     where=WHERE,
     quantity="phi_half of the head at the width farthest from 1",
@@ -60,7 +60,7 @@ def phi_half_strong(study: Study) -> Iterator[Result]:
 
 @claim(
     id="local.phi_half_weak",
-    text="with gamma > 0 fewer than half of the tokens are represented",
+    text="models trained here: with gamma > 0 fewer than half of the tokens are represented",
     origin="hypothesis",
     where=WHERE,
     quantity="largest phi_half of the head over the widths",
@@ -84,7 +84,7 @@ def fall(rows: pd.DataFrame) -> pd.Series:
 
 @claim(
     id="local.loss_gain",
-    text="without superposition the loss falls less with m",
+    text="models trained here: without superposition the loss falls less with m",
     origin="hypothesis",
     where=WHERE,
     quantity="fall of the loss over the widths, gamma > 0 over gamma < 0",
@@ -107,7 +107,7 @@ def loss_gain(study: Study) -> Iterator[Result]:
 
 @claim(
     id="local.learning_rate",
-    text="the learning rate is tuned at every width that was checked",
+    text="models trained here: the learning rate is tuned at every width that was checked",
     origin="hypothesis",
     where=WHERE,
     quantity="largest gain by another learning rate, share of the loss",
@@ -133,7 +133,7 @@ def learning_rate(study: Study) -> Iterator[Result]:
 
 @claim(
     id="local.overlap",
-    text="the mean squared overlap falls as 1/m",
+    text="models trained here: the mean squared overlap falls as 1/m",
     origin="hypothesis",
     where=WHERE,
     quantity="exponent of the mean squared overlap in m",
@@ -156,7 +156,7 @@ def overlap(study: Study) -> Iterator[Result]:
 
 @claim(
     id="local.loss",
-    text="the loss falls as a power of m near 1",
+    text="models trained here: the loss falls as a power of m near 1",
     origin="hypothesis",
     where=WHERE,
     quantity="alpha_m of L = C/m^alpha_m + L0[family, data set]",

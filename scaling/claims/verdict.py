@@ -31,22 +31,19 @@ FEWEST_WIDTHS = 4
 NUMBERS = ["expected", "expected_err", "expected_df", "ours", "ours_err", "ours_df", "delta"]
 
 
-def holm(pvalues: pd.Series, curves: pd.Series) -> pd.Series:
-    """Holm's adjusted p-values where each distinct curve is one hypothesis with the smallest p-value of its rows.
+def holm(pvalues: pd.Series, studies: pd.Series, curves: pd.Series) -> pd.Series:
+    """Holm's adjusted p-values within each study, where each distinct curve is one hypothesis.
 
-    The rows of the k-th of K curves are multiplied by K - k + 1, and never fall below the curves before. Missing
-    p-values stay missing and are not counted.
+    The p-value of a curve is the smallest of its rows. The rows of the k-th of K curves are multiplied by K - k + 1,
+    and never fall below the curves before. Missing p-values stay missing and are not counted.
     """
-    tested = pvalues.dropna()
-    smallest = tested.groupby(curves[tested.index]).min().sort_values(kind="stable")
-    adjusted = pd.Series(np.nan, index=pvalues.index)
-    reached = 0.0
-    for place, (curve, pvalue) in enumerate(smallest.items()):
-        factor = len(smallest) - place
-        reached = max(reached, factor * pvalue)
-        rows = tested[curves[tested.index] == curve]
-        adjusted[rows.index] = np.minimum(np.maximum(factor * rows, reached), 1.0)
-    return adjusted
+    tested = pd.DataFrame({"study": studies, "curve": curves, "p": pvalues}).dropna()
+    smallest = tested.groupby(["study", "curve"])["p"].min().reset_index().sort_values("p", kind="stable")
+    study = smallest.groupby("study")
+    smallest["factor"] = study["p"].transform("size") - study.cumcount()
+    smallest["reached"] = (smallest["factor"] * smallest["p"]).groupby(smallest["study"]).cummax()
+    rows = tested.reset_index().merge(smallest.drop(columns="p"), on=["study", "curve"]).set_index("index")
+    return np.maximum(rows["factor"] * rows["p"], rows["reached"]).clip(upper=1.0).reindex(pvalues.index)
 
 
 def judged(rows: pd.DataFrame) -> pd.DataFrame:
@@ -66,9 +63,7 @@ def judged(rows: pd.DataFrame) -> pd.DataFrame:
     df = pd.Series(df, index=frame.index).where(s > 0)
     frame["z"] = (distance / s).where(s > 0)
     pvalue = pd.Series(2 * stats.t.sf(frame["z"].abs(), df), index=frame.index).where(frame["origin"] != "theorem")
-    frame["pvalue_holm"] = math.nan
-    for _, part in frame.groupby(frame["id"].str.split(".").str[0]):
-        frame.loc[part.index, "pvalue_holm"] = holm(pvalue[part.index], part["curve"])
+    frame["pvalue_holm"] = holm(pvalue, frame["id"].str.split(".").str[0], frame["curve"])
 
     exact = s == 0
     reach = (s * stats.t.ppf(1 - LEVEL, df)).mask(exact, 0.0)

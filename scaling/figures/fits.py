@@ -18,20 +18,10 @@ from scipy import stats
 
 from scaling import tables
 from scaling.command import InputError, run
+from scaling.figures import claims as claims_figure
 from scaling.figures import style, suites
 from scaling.figures.llm import colour, name_of
 from scaling.fits import inputs, llm
-
-
-VERDICT = {
-    "reproduced": style.GREEN,
-    "inconclusive": style.ORANGE,
-    "differs": style.VERMILION,
-    "no_verdict": style.GREY,
-    "not_run": style.GREY,
-}
-BOUND = {"at least": ">", "at most": "<"}  # markers that point to where our number may lie
-ROWS_A_COLUMN = 60  # of the claims figure
 
 
 class Tables:
@@ -212,53 +202,8 @@ def width_suites(given: Tables) -> Figure:
 
 
 def claims(given: Tables) -> Figure:
-    """Expected and our number of every claim that was run, with their standard errors, coloured by verdict."""
-    frame = given.read("claims", "claims")
-    counts = frame["verdict"].value_counts()
-    frame = frame[frame["verdict"] != "not_run"].reset_index(drop=True)
-    columns = max(1, -(-len(frame) // ROWS_A_COLUMN))
-    rows = -(-max(len(frame), 1) // columns)
-    figure, axes = style.panels(
-        1, columns, width=style.TWO_COLUMN * columns, height=1.2 + 0.17 * rows, letters=[""] * columns
-    )
-    for place, panel in enumerate(axes):
-        _claim_column(panel, frame.iloc[place * rows : (place + 1) * rows])
-    handles = [
-        Line2D(
-            [], [], marker="o", linestyle="none", color=colour, label=f"{name.replace('_', ' ')}: {counts.get(name, 0)}"
-        )
-        for name, colour in VERDICT.items()
-    ]
-    handles[-1] = Line2D([], [], linestyle="none", label=f"not run: {counts.get('not_run', 0)}")
-    handles.append(Line2D([], [], **{**style.PUBLISHED, "label": "expected (arrow: bound)"}))
-    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), handletextpad=0.1, columnspacing=1)
-    style.foot(
-        figure,
-        "Bars: one standard error. The rule of the verdict is in scaling/claims/verdict.py.",
-    )
-    return figure
-
-
-def _claim_column(axes: Axes, rows: pd.DataFrame) -> None:
-    if rows.empty:
-        style.missing(axes, "no claim was run")
-        return
-    for place, row in enumerate(_records(rows)):
-        theirs = np.nan_to_num(row.expected_err)
-        published = {**style.PUBLISHED, "marker": BOUND.get(row.relation, "o")}
-        axes.errorbar([row.expected], [-place + 0.14], xerr=[theirs], **published)
-        options: dict[str, Any] = {
-            "marker": "o",
-            "ms": 3.5,
-            "linestyle": "none",
-            "color": VERDICT[row.verdict],
-            "zorder": 3,
-        }
-        axes.errorbar([row.ours], [-place - 0.14], xerr=[np.nan_to_num(row.ours_err)], **options)
-    labels = [f"{row.where}: {row.quantity}" for row in _records(rows)]
-    axes.set_yticks([-place for place in range(len(rows))], labels, size=6.5)
-    axes.set(ylim=(-len(rows) + 0.4, 0.6), xlabel="value")
-    axes.grid(axis="x", color="#E6E6E6", linewidth=0.5)
+    """The claims that were run as z-scores, coloured by verdict (scaling.figures.claims)."""
+    return claims_figure.draw(given.read("claims", "claims"))
 
 
 DRAWINGS: tuple[Callable[[Tables], Figure], ...] = (fig8b_llm_loss, chinchilla_profile, width_suites, claims)

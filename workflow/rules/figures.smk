@@ -30,6 +30,7 @@ OVERVIEW_FIGURES = [
 DOCUMENTS = [
     "README.md",
     "docs/claims.md",
+    "docs/claims_rule.md",
     "docs/data_dictionary.md",
     "docs/suites.md",
 ]  # with marked blocks
