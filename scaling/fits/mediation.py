@@ -154,7 +154,8 @@ def overlap_predictors(frame: pd.DataFrame, n_live: pd.Series) -> pd.DataFrame:
             log_max=2 * np.log(frame["max_overlap_live"].astype(float)),
         )
     names = sorted({name for names in PREDICTORS.values() for name in names})
-    return frame[np.isfinite(frame[names].to_numpy(np.float64)).all(axis=1).tolist()]
+    defined = np.isfinite(frame[names].to_numpy(np.float64)).all(axis=1)
+    return frame.loc[pd.Series(defined, frame.index)]
 
 
 def strong_models(models: pd.DataFrame) -> pd.DataFrame:
