@@ -28,7 +28,7 @@ def update(X: Array, C: Array, R: Array) -> Array:
     """Centres (k, d) as attention of the centres over the points with score log R_ij; empty ones keep their place."""
     with np.errstate(divide="ignore"):
         score = np.log(R.T)
-    taken = np.isfinite(score).any(1)
+    taken = np.asarray(R.sum(0) > 0)
     moved = kernel.attend(C, X, X, beta=0.0, bias=score)
     return np.where(taken[:, None], moved, C)
 

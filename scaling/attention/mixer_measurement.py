@@ -70,7 +70,8 @@ def identity_rows(seed: int = 0) -> Iterator[dict[str, Any]]:
     difference = np.abs(gathered - k_means.update(x, pooling @ x, A)).max()
     yield {"identity": "gather without pseudo-count is the soft k-means update", "value": difference}
     S = A @ ((A.T + pooling) / (A.sum(0)[:, None] + 1))
-    mixed = gather_and_scatter(*(torch.from_numpy(part) for part in (A, x, pooling @ x))).numpy()
+    tensors = [torch.from_numpy(part) for part in (A, x, pooling @ x)]
+    mixed = gather_and_scatter(tensors[0], tensors[1], tensors[2]).numpy()
     yield {"identity": "the mixer is one matrix S, y = S x", "value": np.abs(S @ x - mixed).max()}
     yield {"identity": "rows of S sum to 1", "value": np.abs(S.sum(1) - 1).max()}
     yield {"identity": "rank of S over the number of centres", "value": np.linalg.matrix_rank(S) / 16}

@@ -50,7 +50,7 @@ def force(w: Array, energy: Energy, beta: float) -> Array:
 
 def flow(w: Array, energy: Energy, beta: float, times: Array, dt: float = 0.05) -> list[Array]:
     """Rows at each of `times` under dw_i/dt = force_i, by Euler steps dt with normalisation."""
-    check(*w.shape, beta)
+    check(len(w), w.shape[1], beta)
     path, t = [], 0.0
     for end in times:
         while t < end - dt / 2:

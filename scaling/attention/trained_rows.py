@@ -110,7 +110,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.samples < 2:
         raise InputError(f"samples = {arguments.samples}: a standard error needs at least 2")
-    packings, energies = [], []
+    packings: list[dict[str, Any]] = []
+    energies: list[dict[str, Any]] = []
     with threadpool_limits(1):
         for source in ("toy", "bigram"):
             for path in getattr(arguments, source):

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.stats import linregress
 
 from scaling.claims.registry import EXPONENT, RATIO, SHARE, Result, claim
-from scaling.claims.study import Study
+from scaling.claims.study import Study, records
 from scaling.fits.estimate import Estimate, mean_over
 
 
@@ -353,6 +353,6 @@ def synchronisation(study: Study) -> Iterator[Result]:
 )
 def noise(study: Study) -> Iterator[Result]:
     """One row per dimension."""
-    for row in study.table("attention_noise").dropna(subset=["beta_measured"]).itertuples():
+    for row in records(study.table("attention_noise").dropna(subset=["beta_measured"])):
         ratio, error = row.beta_measured / row.beta_root, row.beta_resolution / row.beta_root / math.sqrt(3)
         yield Result(setting=f"d = {row.d}", ours=Estimate(value=ratio, stderr=error, unit="bisections"))

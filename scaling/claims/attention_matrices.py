@@ -6,7 +6,7 @@ import pandas as pd
 
 from scaling.claims.attention import COMMON, exact, mean_of, share
 from scaling.claims.registry import RATIO, SHARE, Result, claim
-from scaling.claims.study import Study
+from scaling.claims.study import Study, records
 from scaling.fits.estimate import Estimate
 
 
@@ -27,7 +27,7 @@ def correction(key: str, start: str, relation: str, delta: float) -> None:
 
     def results(study: Study) -> Iterator[Result]:
         table = study.table("attention_corrections")
-        for row in table[table["statement"].str.startswith(start)].itertuples():
+        for row in records(table[table["statement"].str.startswith(start)]):
             yield Result(ours=exact(row.computed), expected=float(row.stated))
 
     claim(
@@ -83,7 +83,7 @@ def triangles(study: Study) -> Iterator[Result]:
 )
 def hcformer_parameters(study: Study) -> Iterator[Result]:
     """One row per size."""
-    for row in study.table("attention_hcformer_sizes").itertuples():
+    for row in records(study.table("attention_hcformer_sizes")):
         note = f"without the classifier {row.millions_without_head:.2f}"
         ours = exact(row.millions, unit="networks")
         yield Result(setting=str(row.size), expected=float(row.published_millions), ours=ours, note=note)
@@ -147,7 +147,7 @@ def flow_reaches_welch(study: Study) -> Iterator[Result]:
     """The last time of the flow."""
     table = study.table("attention_packing")
     rows = table[table["rows"] == "flow"].sort_values("time").tail(1)
-    for row in rows.itertuples():
+    for row in records(rows):
         yield Result(ours=exact(row.mean_sq / row.welch_bound, unit="flows"))
 
 
@@ -166,12 +166,12 @@ def flow_reaches_welch(study: Study) -> Iterator[Result]:
 def isotropic_energy(study: Study) -> Iterator[Result]:
     """One row per dimension, at the smallest beta."""
     for m, part in study.table("attention_pair_energy").groupby("m"):
-        row = part.loc[part["beta"].idxmin()]
-        scale = row["scaled_energy_isotropic"]
+        row = next(records(part.sort_values("beta")))
+        scale = row.scaled_energy_isotropic
         ours = Estimate(
-            value=row["scaled_energy"] / scale,
-            stderr=row["scaled_energy_stderr"] / scale,
-            n=int(row["nu"]),
+            value=row.scaled_energy / scale,
+            stderr=row.scaled_energy_stderr / scale,
+            n=int(row.nu),
             unit="rows",
         )
         yield Result(setting=f"m = {m}", ours=ours)
@@ -181,7 +181,7 @@ def strong_rows(study: Study) -> Iterator[tuple[float, pd.DataFrame]]:
     """Rows with norm > 1 of toy models that cannot be orthogonal, by data exponent."""
     table = study.table("attention_trained_rows")
     table = table[(table["source"] == "toy") & (table["rows"] == "strong") & (table["nu"] > table["m"])]
-    yield from ((float(alpha), part) for alpha, part in table.groupby("alpha"))
+    yield from ((float(str(alpha)), part) for alpha, part in table.groupby("alpha"))
 
 
 def by_alpha(numerator: str, denominator: str, study: Study) -> Iterator[Result]:

@@ -66,7 +66,7 @@ def attention_k_means(tables: Tables) -> Figure:
         axes[2].plot(ratio, near["spread"] / largest, **look)
     for axis in "xy":
         style.log_axis(axes[1], axis)
-    axes[1].set(xlabel=BETA, ylabel="largest difference from Lloyd's centres")
+    axes[1].set(xlabel=BETA, ylabel="difference from Lloyd's centres")
     axes[1].legend(title="data")
     axes[2].axvline(1, **style.THEORY)
     axes[2].text(1.02, 0.03, r"$\beta_c = 1/\lambda_{\max}$", size=8, color="#555555")

@@ -20,6 +20,8 @@ MINIMUM_LOOK = {
     "cosh": ("D", style.GREEN, "cosh, β = 4"),
 }
 SOURCE_MARKER = {"toy": "o", "bigram": "^", "family": "P"}
+HIGHEST = 1.25  # variance ratio at the top of panel a
+FILLINGS = (0.02, 0.1, 0.5, 2, 10, 50)
 FILLING = r"filling $\nu / \frac{1}{2}m(m+1)$"
 
 
@@ -33,31 +35,32 @@ def attention_packing(tables: Tables) -> Figure:
     scatter, mean, flow = axes
     sets = minima[minima["time"].isna()]
     sets = sets[(sets["rows"] != "cosh") | (sets["beta"] == 4)]
+    shown = trained[trained["rows"].isin(["strong", "raw"]) & (trained["nu"] > trained["m"])]
     for panel, value in ((scatter, "variance"), (mean, "mean")):
         for rows, (marker, colour, _) in MINIMUM_LOOK.items():
             part = sets[sets["rows"] == rows]
             panel.plot(part["filling"], _ratio(part, value), marker, ms=3.5, color=colour, zorder=4)
-        strong = trained[(trained["rows"] == "strong") & (trained["nu"] > trained["m"])]
-        for source, part in strong.groupby("source"):
+        for source, part in shown.groupby("source"):
             for alpha, some in part.groupby("alpha", dropna=False):
-                colour = style.BLACK if pd.isna(alpha) else style.alpha_colour(float(alpha))
+                colour = style.BLACK if pd.isna(alpha) else style.alpha_colour(float(str(alpha)))
                 panel.plot(
                     some["filling"], _ratio(some, value), SOURCE_MARKER[str(source)], ms=4.5, color=colour, mfc="white",
                     mew=1.1, zorder=5,
                 )  # fmt: skip
-        style.log_axis(panel, "x")
+        style.log_axis(panel, "x", FILLINGS)
         panel.set_xlabel(FILLING)
     _floor(scatter)
     scatter.axhline(1, color=style.GREY, linewidth=0.8, linestyle=":")
-    scatter.set(ylabel="variance / variance of random rows", ylim=(-0.06, 1.25))
+    scatter.set(ylabel="variance / variance of random rows", ylim=(-0.06, HIGHEST))
     mean.axhline(1, **style.THEORY)
-    mean.set(ylabel="mean squared overlap / Welch bound", ylim=(0.95, 1.6))
+    style.log_axis(mean, "y", (1, 1.5, 2, 3, 5, 10, 20))
+    mean.set(ylabel="mean squared overlap / Welch bound", ylim=(0.95, None))
     _flow(flow, minima[minima["rows"] == "flow"])
     handles = [
         Line2D([], [], marker=marker, linestyle="none", color=colour, ms=3.5, label=name)
         for marker, colour, name in MINIMUM_LOOK.values()
     ]
-    alphas = sorted(strong["alpha"].dropna().unique())
+    alphas = sorted(shown.loc[shown["source"] == "toy", "alpha"].dropna().unique())
     handles += [
         Line2D(
             [],
@@ -70,9 +73,14 @@ def attention_packing(tables: Tables) -> Figure:
         )
         for a in alphas[:: max(len(alphas) // 3, 1)]
     ]
-    handles.append(Line2D([], [], **style.THEORY, label="least variance, $m$ = 10 and 100"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, columnspacing=1.2)
-    style.foot(figure, _heads_note(trained))
+    handles += [
+        Line2D([], [], marker=SOURCE_MARKER[source], mfc="white", linestyle="none", color=style.BLACK, label=name)
+        for source, name in (("bigram", "bigram rows"), ("family", "heads trained here"))
+        if source in set(shown["source"])
+    ]
+    handles.append(Line2D([], [], **style.THEORY, label="lower bounds"))
+    figure.legend(handles=handles, loc="outside upper center", ncols=4, columnspacing=1.2)
+    style.foot(figure, _beyond(shown))
     return figure
 
 
@@ -86,7 +94,7 @@ def _ratio(part: pd.DataFrame, value: str) -> Any:
 def _floor(axes: Axes) -> None:
     """Least variance at the Welch bound over that of random rows, for a small and a large dimension."""
     for m in (10, 100):
-        filling = np.geomspace(0.15, 40, 400)
+        filling = np.geomspace(0.02, 40, 400)
         nu = np.maximum((filling * m * (m + 1) / 2).astype(int), 2)
         floor = [geometry.sq_overlap_variance_floor(int(k), m) for k in nu]
         axes.plot(filling, np.array(floor) / geometry.random_sq_overlap_variance(m), **style.THEORY)
@@ -112,16 +120,12 @@ def _flow(axes: Axes, rows: pd.DataFrame) -> None:
     axes.legend(handles=handles, loc="upper right", title=title)
 
 
-def _heads_note(trained: pd.DataFrame) -> str:
-    """What lies outside the panels."""
-    heads = trained[trained["source"] == "family"]
-    text = "Toy rows: norm > 1, one point per model."
-    if len(heads):
-        ratio = heads["mean_sq"] / heads["welch_bound"]
-        text += (
-            " Heads of the language models trained here lie outside the panels: mean squared overlap "
-            f"{ratio.min():.1f} to {ratio.max():.1f} times the Welch bound."
-        )
+def _beyond(shown: pd.DataFrame) -> str:
+    """What is drawn, and what lies beyond panel a."""
+    text = "Toy and bigram rows: norm > 1; heads: all rows. One point per model. Lower bound in (a): m = 10 and 100."
+    ratio = _ratio(shown[shown["source"] != "toy"], "variance")
+    if (ratio > HIGHEST).any():
+        text += f" Beyond (a): bigram rows and heads with variances up to {ratio.max():.0f} times that of random rows."
     return text
 
 

@@ -57,9 +57,7 @@ PACKED_MODELS = [
 rule attention:
     input:
         [f"results/tables/{table}.csv" for tables in ATTENTION_TABLES.values() for table in tables],
-        expand(
-            "results/figures/{figure}.{ending}", figure=ATTENTION_FIGURES, ending=["svg", "png"]
-        ),
+        expand("results/figures/{figure}.{ending}", figure=ATTENTION_FIGURES, ending=["svg", "png"]),
 
 
 rule measure_k_means:
@@ -258,6 +256,11 @@ rule measure_packings:
 rule measure_trained_rows:
     input:
         toy=expand("results/toy/models/{model}.safetensors", model=PACKED_MODELS),
+        bigram=[
+            f"results/bigram/models/{name}.safetensors"
+            for name, cell in BIGRAM_CELLS.items()
+            if cell.gamma < 0
+        ],
         heads=expand(
             "{path}/model.safetensors", path=[entry["path"] for entry in FAMILY_MODELS.values()]
         ),
@@ -277,8 +280,8 @@ rule measure_trained_rows:
     message:
         "Measuring trained rows as packings (log: {log})"
     shell:
-        "python -m scaling.attention.trained_rows --toy {input.toy} --heads {input.heads}"
-        " --samples {params.samples} --tables results/tables > {log} 2>&1"
+        "python -m scaling.attention.trained_rows --toy {input.toy} --bigram {input.bigram}"
+        " --heads {input.heads} --samples {params.samples} --tables results/tables > {log} 2>&1"
 
 
 rule draw_attention_figures:
