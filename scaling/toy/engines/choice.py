@@ -42,10 +42,16 @@ def gram_cost(m, u, samples, entries, live, hits, dense):
 
 
 @numba.njit(cache=True)
+def row_cost(n, m):
+    """Cost of renewing one row of bounds, in false candidates."""
+    return n * (PRODUCT * m + 0.15) / (4 + 0.08 * m)
+
+
+@numba.njit(cache=True)
 def screened_cost(n, m, samples, entries, false, hits, renewed):
     """Cost of a screened step with `false` candidates that do not fire and `renewed` rows; the rest as in gram_cost."""
     looks = 0.04 * n * (entries + 2 * samples) + 150 * samples
-    return looks + false * (4 + 0.08 * m) + hits * (8 + 0.17 * m) + renewed * n * (PRODUCT * m + 0.15)
+    return looks + (false + renewed * row_cost(n, m)) * (4 + 0.08 * m) + hits * (8 + 0.17 * m)
 
 
 @numba.njit(cache=True)

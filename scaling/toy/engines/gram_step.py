@@ -34,10 +34,13 @@ from scaling.toy.engines.rows import (
     reach_alone,
     rectify,
     rectify_four,
+    rectify_pair,
+    rectify_two,
 )
 from scaling.toy.engines.workspace import COLUMNS
 
 
+SILENT_PRODUCT = np.float32(-1e30)  # in place of a product: its output does not fire
 LANES = 8  # rows of W are padded by zero columns to a whole number of float32 vectors
 
 
@@ -76,18 +79,24 @@ def sums_own(values, start, stop, b, g):
 def dense_alone(db, R, b, own, G, r, values, start, stop):
     """The samples of the feature of row r alone, over all outputs of a block; its own output is `own`, if in the block.
 
-    They are taken by fours, filled up by samples of value 0, which are as empty ones. Adds sum_s d_s to db and
-    sum_s x_s d_s to row r of R; returns the change of the squared error and how many outputs fired in each four.
+    They are taken by two, then by fours, filled up by samples of value 0, which are as empty ones. Adds sum_s d_s to db
+    and writes sum_s x_s d_s to row r of R; returns the change of the squared error and how many outputs fired.
     """
     zero = np.float32(0)
     loss, hits = 0.0, zero
-    if 0 <= own < G.shape[1]:  # d = z - x is summed as such, since z and x may almost cancel
+    if start == stop:
+        R[r] = zero
+        return loss, hits
+    here = 0 <= own < G.shape[1]
+    g, x_d, d_sum = zero, zero, zero
+    if here:  # d = z - x is summed as such, since z and x may almost cancel
         g = G[r, own]
         x_d, d_sum, loss = sums_own(values, start, stop, b[own], g)
-        R[r, own] += x_d
-        db[own] += d_sum
-        G[r, own] = np.float32(-1e30)  # silent below
-    for t in range(start, stop, 4):
+        G[r, own] = SILENT_PRODUCT
+    error, found = rectify_two(R, db, b, G, r, values[start], values[start + 1] if start + 1 < stop else zero)
+    loss += error
+    hits += found
+    for t in range(start + 2, stop, 4):
         v0 = values[t]
         v1 = values[t + 1] if t + 1 < stop else zero
         v2 = values[t + 2] if t + 2 < stop else zero
@@ -95,8 +104,10 @@ def dense_alone(db, R, b, own, G, r, values, start, stop):
         error, found = rectify_four(R, db, b, G, r, v0, v1, v2, v3)
         loss += error
         hits += found
-    if 0 <= own < G.shape[1]:
+    if here:
         G[r, own] = g
+        R[r, own] += x_d
+        db[own] += d_sum
     return loss, hits
 
 
@@ -104,20 +115,31 @@ def dense_alone(db, R, b, own, G, r, values, start, stop):
 def dense_group(z, db, R, b, first, G, place, rows, values, start, stop):
     """One sample of several features over all outputs of a block: adds d to db and x d^T to R.
 
+    Every output that fires is first taken as if its x were 0; those of the sample's own features are then corrected.
     Returns the change of the squared error and how many outputs fired.
     """
-    pre_activation(z, b, G, rows, values, start, stop)
-    squares, found = rectify(z, db)
+    if stop - start == 2:
+        r, r1, v, v1 = rows[start], rows[start + 1], values[start], values[start + 1]
+        squares, found = rectify_pair(R, db, b, G, r, r1, v, v1)
+    else:
+        pre_activation(z, b, G, rows, values, start, stop)
+        squares, found = rectify(z, db)
+        for t in range(start, stop):
+            add_outer(R, rows[t], z, values[t])
     error = np.float64(squares)
     for t in range(start, stop):
         j = place[rows[t]] - first
-        if 0 <= j < G.shape[1] and z[j] > 0:
-            d = z[j] - values[t]
-            error += np.float64(d * d) - np.float64(values[t] * values[t]) - np.float64(z[j] * z[j])
-            z[j] = d
-            db[j] -= values[t]
-    for t in range(start, stop):
-        add_outer(R, rows[t], z, values[t])
+        if 0 <= j < G.shape[1]:
+            y = b[j]
+            for s in range(start, stop):
+                y += values[s] * G[rows[s], j]
+            if y > 0:
+                x = values[t]
+                d = y - x
+                error += np.float64(d * d) - np.float64(x * x) - np.float64(y * y)
+                db[j] -= x
+                for s in range(start, stop):
+                    R[rows[s], j] -= values[s] * x
     return error, found
 
 
@@ -139,10 +161,14 @@ def gram_step(W, b, work, u, empty, groups, dense_backward):
     dW_U[:] = zero
     h[:groups] = zero
     loss = 0.0
-    filled = 0
+    filled, calls = 0, 0  # of the dense passes over samples of one feature: samples filled up, and passes
     for r in range(u):
         W_U[r] = W[active[r]]
-        filled += (alone_start[r] - alone_start[r + 1]) % 4
+        alone = alone_start[r + 1] - alone_start[r]
+        if alone > 0:
+            fours = (alone + 1) // 4
+            filled += 2 + 4 * fours - alone
+            calls += 1 + fours
         work.reach[r] = zero
         for t in range(alone_start[r], alone_start[r + 1]):
             work.reach[r] = max(work.reach[r], alone_value[t])
@@ -169,7 +195,6 @@ def gram_step(W, b, work, u, empty, groups, dense_backward):
 
         if dense_backward:
             R = work.R[: u * width].reshape(u, width)
-            R[:] = zero
             for r in range(u):
                 start, stop = alone_start[r], alone_start[r + 1]
                 error, found = dense_alone(db_J, R, b_J, place[r] - first, G, r, alone_value, start, stop)
@@ -180,7 +205,7 @@ def gram_step(W, b, work, u, empty, groups, dense_backward):
                 error, found = dense_group(z, db_J, R, b_J, first, G, place, group_row, group_value, start, stop)
                 loss += error
                 hits += found
-            looks += ((alone_start[u] + filled) // 4 + groups) * width
+            looks += (calls + groups) * width
             np.dot(R.T, W_U, dW_L[first : first + width])
             dW_U += np.dot(R, W_J)
             continue

@@ -74,11 +74,26 @@ def rectify(z, db):
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
-def rectify_four(R, db, b, G, r, v0, v1, v2, v3):
-    """Four samples of the feature of row r alone: adds z = max(b + v G_r, 0) to db and v z to row r of R.
+def rectify_two(R, db, b, G, r, v0, v1):
+    """Two samples of the feature of row r alone: row r of R = v z with z = max(b + v G_r, 0), and z is added to db.
 
     Returns the sum of z^2 and how many outputs are positive in one of them.
     """
+    zero, one = np.float32(0), np.float32(1)
+    error, found = zero, zero
+    for j in range(G.shape[1]):
+        g = G[r, j]
+        z0, z1 = max(b[j] + v0 * g, zero), max(b[j] + v1 * g, zero)
+        R[r, j] = v0 * z0 + v1 * z1
+        db[j] += z0 + z1
+        error += z0 * z0 + z1 * z1
+        found += one if max(z0, z1) > 0 else zero
+    return error, found
+
+
+@numba.njit(cache=True, fastmath=True, error_model="numpy")
+def rectify_four(R, db, b, G, r, v0, v1, v2, v3):
+    """Four samples of the feature of row r alone, added to row r of R; the rest as in rectify_two."""
     zero, one = np.float32(0), np.float32(1)
     error, found = zero, zero
     for j in range(G.shape[1]):
@@ -89,6 +104,24 @@ def rectify_four(R, db, b, G, r, v0, v1, v2, v3):
         db[j] += (z0 + z1) + (z2 + z3)
         error += (z0 * z0 + z1 * z1) + (z2 * z2 + z3 * z3)
         found += one if max(max(z0, z1), max(z2, z3)) > 0 else zero
+    return error, found
+
+
+@numba.njit(cache=True, fastmath=True, error_model="numpy")
+def rectify_pair(R, db, b, G, r, r1, v, v1):
+    """A sample of the features of rows r and r1: adds z = max(b + v G_r + v1 G_r1, 0) to db and x z^T to R.
+
+    Returns the sum of z^2 and how many outputs are positive.
+    """
+    zero, one = np.float32(0), np.float32(1)
+    error, found = zero, zero
+    for j in range(G.shape[1]):
+        z = max(b[j] + (v * G[r, j] + v1 * G[r1, j]), zero)
+        R[r, j] += v * z
+        R[r1, j] += v1 * z
+        db[j] += z
+        error += z * z
+        found += one if z > 0 else zero
     return error, found
 
 

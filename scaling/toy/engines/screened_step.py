@@ -10,6 +10,7 @@ can fire in one of them only if b_j > 0 or b_j + max(v) W_i . W_j > 0.
 import numba
 import numpy as np
 
+from scaling.toy.engines.choice import row_cost
 from scaling.toy.engines.gram_step import sums_alone, sums_own
 from scaling.toy.engines.outputs import norm
 from scaling.toy.engines.rows import add, collect_set
@@ -20,9 +21,9 @@ from scaling.toy.engines.screening import (
     LONGEST_C,
     MOST,
     ROUNDING,
-    ROW_COST,
     SHIFTS,
     UNITS,
+    add_four,
     add_two,
     begin_sum,
     compare,
@@ -102,6 +103,7 @@ def alone_rows(sc, W, b, work, u, longest, unit, step):
     least, drift_q, q, R, length_R, valid = sc.least, sc.drift_q, sc.q, sc.R, sc.length_R, sc.valid
     active, start_of, values, dW, db = work.active, work.alone_start, work.alone_value, work.dW, work.db
     n = b.shape[0]
+    renewal = row_cost(n, W.shape[1])
     loss, looked, fired = 0.0, 0, 0
     for r in range(u):
         start, stop = start_of[r], start_of[r + 1]
@@ -133,7 +135,7 @@ def alone_rows(sc, W, b, work, u, longest, unit, step):
         gather(dW, i, W, hit, product, hits)
         looked += found
         fired += hits
-        if found - hits > ROW_COST * n and moved > 0:
+        if found - hits > renewal and moved > 0:
             valid[i] = 0
     return loss, looked, fired
 
@@ -195,7 +197,10 @@ def group_rows(sc, W, b, work, groups, longest, unit, step):
                 t = 1 + count % 2
                 w1 = weight[1] if t == 2 else np.int16(0)
                 begin_sum(sums, offset, drift_q, w_drift, q, row[0], weight[0], row[1], w1)
-                while t + 1 < count - 1:
+                while t + 3 < count - 1:
+                    add_four(sums, q, row, weight, t)
+                    t += 4
+                if t + 1 < count - 1:
                     add_two(sums, q, row[t], weight[t], row[t + 1], weight[t + 1])
                     t += 2
                 finish_sum(flags, least, k, sums, q, row[t], weight[t])
@@ -242,7 +247,7 @@ def screened_step(W, b, work, sc, u, empty, groups):
     error, looked, fired = alone_rows(sc, W, b, work, u, longest, unit, step)
     error_groups, looked_groups, fired_groups = group_rows(sc, W, b, work, groups, longest, unit, step)
     false = looked + looked_groups - fired - fired_groups
-    sc.number[COST] += count * n * ROW_COST + false
+    sc.number[COST] += count * row_cost(n, W.shape[1]) + false
     sc.number[AGE] += 1
     if false * sc.number[AGE] > sc.number[COST]:
         sc.number[AGE] = -1

@@ -28,7 +28,6 @@ SHIFTS = 6
 ALONE = SHIFTS
 MOST = 32000  # no sum may leave the range of 16 bits
 FRESH_ROWS = 128  # rows that are renewed by one matrix product
-ROW_COST = 0.18  # of renewing one row of q, in false candidates per column
 SCALE, LONGEST_C, AGE, COST = range(4)  # places in Screen.number
 
 
@@ -217,6 +216,17 @@ def add_two(sums, q, i, w, i1, w1):
     for j in range(sums.shape[0]):
         total = np.int16(np.int16(w * np.int16(q[i, j])) + np.int16(w1 * np.int16(q[i1, j])))
         sums[j] = np.int16(sums[j] + total)
+
+
+@numba.njit(cache=True, fastmath=True, error_model="numpy")
+def add_four(sums, q, rows, weights, t):
+    """sums += the rows t .. t + 3 of q times their weights."""
+    i, i1, i2, i3 = rows[t], rows[t + 1], rows[t + 2], rows[t + 3]
+    w, w1, w2, w3 = weights[t], weights[t + 1], weights[t + 2], weights[t + 3]
+    for j in range(sums.shape[0]):
+        two = np.int16(np.int16(w * np.int16(q[i, j])) + np.int16(w1 * np.int16(q[i1, j])))
+        more = np.int16(np.int16(w2 * np.int16(q[i2, j])) + np.int16(w3 * np.int16(q[i3, j])))
+        sums[j] = np.int16(sums[j] + np.int16(two + more))
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
