@@ -66,6 +66,8 @@ def valid(schema: Mapping[str, Any], root: Mapping[str, Any]) -> st.SearchStrate
         return st.just(schema["const"])
     if parts := schema.get("anyOf", schema.get("oneOf")):
         return st.one_of([valid(part, root) for part in parts])
+    if isinstance(schema["type"], list):
+        return st.one_of([valid({**schema, "type": one}, root) for one in schema["type"]])
     match schema["type"]:
         case "boolean":
             return st.booleans()
@@ -81,7 +83,7 @@ def valid(schema: Mapping[str, Any], root: Mapping[str, Any]) -> st.SearchStrate
     needed = {key: keys.pop(key) for key in schema.get("required", [])}
     if keys or needed:
         return st.fixed_dictionaries(needed, optional=keys)
-    names = texts(schema.get("propertyNames", {}))
+    names = valid({"type": "string", **schema.get("propertyNames", {})}, root)
     return st.dictionaries(names, valid(schema["additionalProperties"], root), min_size=1, max_size=3)
 
 

@@ -24,16 +24,22 @@ def train(
     initial_bias: str | float = Cell.initial_bias,
     learning_rate_factor: float = Cell.learning_rate_factor,
     seed: int = Cell.seed,
+    engine: str = "numba",
     **recipe: Any,
 ) -> Trained:
     """Train one toy model, y = ReLU(x W W^T + b), on one CPU thread (paper, Eqs. 2 and 3, and its appendix).
 
     n features, model dimension m, weight decay gamma, data exponent alpha (None: 1 for the power law). `recipe` holds
     settings of `scaling.toy.recipe.Recipe` such as steps, batch_size and warmup_steps; the defaults are the paper's.
+    The engine is numba, or plain: autograd on the definition in scaling/toy/model.py.
     The result has W (n, m), b (n,), p (n,) and losses (steps,). Equal arguments give the same bits, also on the command
     line and in the workflow. Raises InputError for a value that no model can have, DivergedError for a loss that is
     not finite.
     """
+    if engine not in ("numba", "plain"):
+        raise InputError(
+            f"engine = {engine!r}: must be numba or plain; stacks on a GPU are trained by the command line"
+        )
     cell = Cell(
         n=n,
         m=m,
@@ -46,7 +52,7 @@ def train(
         seed=seed,
     )
     with one_thread():
-        return train_model(cell, Recipe(**recipe))
+        return train_model(cell, Recipe(**recipe), engine)
 
 
 def evaluate(

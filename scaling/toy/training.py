@@ -3,7 +3,8 @@
     python -m scaling.toy.training --n 1000 --m 10 25 63 --gamma -0.5556 --alpha 1 --folder results/toy/models
 
 trains one model per combination of the values given. `--engine numba` trains them one by one on one CPU thread;
-`--engine torch` trains them in stacks on a GPU (or, slowly, on the CPU).
+`--engine torch` trains them in stacks on a GPU (or, slowly, on the CPU); `--engine plain` trains what
+scaling/toy/model.py defines, by autograd, and is slow.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import itertools
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from scaling.command import InputError, run
 from scaling.frequency_laws import FREQUENCY_LAWS
 from scaling.settings import add_options, from_options
 from scaling.toy.cell import AXES, Cell
+from scaling.toy.engines import Engine, check_definition
 from scaling.toy.engines.numba_engine import NumbaEngine
 from scaling.toy.initial_bias import ALLOWED
 from scaling.toy.model_file import TrainedModel, write_model
@@ -37,6 +39,8 @@ CURVE_POINTS = 200  # of the saved loss curve
 TAIL = 100  # training batches that the paper averages
 STACK_SHARE = 0.8  # of a GPU's free memory for a stack; the rest is for libraries and what a graph keeps
 STACK_MEMORY = 4  # GiB for a stack on the CPU
+
+ENGINES = ("numba", "torch", "plain")
 
 log = logging.getLogger(__name__)
 
@@ -112,36 +116,51 @@ def save(trained: Trained, path: Path) -> None:
     log.info("%s: training loss %.5g, written to %s", cell.name, tail.mean(), path)
 
 
-def train_model(cell: Cell, recipe: Recipe) -> Trained:
-    """Train one model on one CPU thread. Raises DivergedError."""
-    start = time.perf_counter()
-    initial, samples, _ = cell.random_streams()
-    W, b = initial_state(cell.n, cell.m, initial, cell.initial_bias)
-    engine = NumbaEngine(W, b, cell.p, cell.gamma, recipe, samples, cell.learning_rate_factor)
+def drive(
+    engine: Engine, recipe: Recipe, name: str, check: Callable[[NDArray[np.float64]], None]
+) -> NDArray[np.float64]:
+    """Run an engine to the end of the recipe and return its losses; `check` is given those of each window."""
     losses = []
-    with tqdm(total=recipe.steps, desc=cell.name, unit=" steps", disable=None) as bar:
+    with tqdm(total=recipe.steps, desc=name, unit=" steps", disable=None) as bar:
         for window in windows(recipe.steps):
             losses.append(engine.advance(window))
-            check_finite(cell, engine.step, losses[-1], engine.W, engine.b)
+            check(losses[-1])
             bar.update(window)
             bar.set_postfix(loss=f"{losses[-1].mean():.4g}")
             if len(losses) % (CURVE_POINTS // 10) == 0:
-                log.info("%s: step %d of %d, loss %.5g", cell.name, engine.step, recipe.steps, losses[-1].mean())
-    seconds = time.perf_counter() - start
-    return Trained(
-        cell=cell,
-        recipe=recipe,
-        W=engine.W,
-        b=engine.b,
-        losses=np.concatenate(losses),
-        device="numba, 1 thread",
-        seconds=seconds,
+                log.info("%s: step %d of %d, mean loss %.5g", name, engine.step, recipe.steps, losses[-1].mean())
+    return np.concatenate(losses)
+
+
+def one_model_engine(name: str, cell: Cell, recipe: Recipe) -> Engine:
+    """Return the engine `name` (numba or plain) with the initial state of a cell."""
+    initial, samples, _ = cell.random_streams()
+    W, b = initial_state(cell.n, cell.m, initial, cell.initial_bias)
+    kind: Callable[..., Engine] = NumbaEngine
+    if name == "plain":
+        from scaling.toy.engines.plain_engine import PlainEngine  # torch is slow to load, see train_stack
+
+        kind = PlainEngine
+    else:
+        check_definition(name)
+    return kind(W, b, cell.p, cell.gamma, recipe, samples, cell.learning_rate_factor)
+
+
+def train_model(cell: Cell, recipe: Recipe, engine: str = "numba") -> Trained:
+    """Train one model on one CPU thread with the engine numba or plain. Raises InputError, DivergedError."""
+    start = time.perf_counter()
+    running = one_model_engine(engine, cell, recipe)
+    losses = drive(
+        running, recipe, cell.name, lambda window: check_finite(cell, running.step, window, *running.state())
     )
+    seconds = time.perf_counter() - start
+    W, b = running.state()
+    return Trained(cell=cell, recipe=recipe, W=W, b=b, losses=losses, device=f"{engine}, 1 thread", seconds=seconds)
 
 
-def train_one(cell: Cell, recipe: Recipe, path: Path) -> None:
-    """Train one model on one CPU thread and save it. Raises DivergedError."""
-    save(train_model(cell, recipe), path)
+def train_one(cell: Cell, recipe: Recipe, path: Path, engine: str = "numba") -> None:
+    """Train one model on one CPU thread and save it. Raises InputError, DivergedError."""
+    save(train_model(cell, recipe, engine), path)
 
 
 def train_stack(cells: list[Cell], recipe: Recipe, folder: Path, cuda_graph: bool = True) -> None:
@@ -154,6 +173,7 @@ def train_stack(cells: list[Cell], recipe: Recipe, folder: Path, cuda_graph: boo
 
     from scaling.toy.engines.torch_engine import TorchStack
 
+    check_definition("torch")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     start = time.perf_counter()
     states = [initial_state(cell.n, cell.m, cell.random_streams()[0], cell.initial_bias) for cell in cells]
@@ -169,14 +189,7 @@ def train_stack(cells: list[Cell], recipe: Recipe, folder: Path, cuda_graph: boo
         device=device,
         cuda_graph=cuda_graph and device == "cuda",
     )
-    parts = []
-    with tqdm(total=recipe.steps, desc=f"{len(cells)} models", unit=" steps", disable=None) as bar:
-        for window in windows(recipe.steps):
-            parts.append(stack.advance(window))
-            bar.update(window)
-            if len(parts) % (CURVE_POINTS // 10) == 0:
-                log.info("%d models: step %d of %d", len(cells), stack.step, recipe.steps)
-    losses = np.concatenate(parts)
+    losses = drive(stack, recipe, f"{len(cells)} models", lambda window: None)
     seconds = (time.perf_counter() - start) / len(cells)
     name = torch.cuda.get_device_name() if device == "cuda" else "cpu"
     label = f"torch, {name}, {len(cells)} models"
@@ -234,7 +247,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="models are written below this folder")
     parser.add_argument(
-        "--engine", choices=("numba", "torch"), default="numba", help="numba: CPU; torch: stacks on CUDA"
+        "--engine", choices=ENGINES, default="numba", help="numba: CPU; torch: stacks, CUDA; plain: autograd, CPU"
     )
     parser.add_argument(
         "--training", default=Cell.training, help="name of the recipe, the first part of each model's path"
@@ -297,10 +310,10 @@ def main() -> None:
     recipe = from_options(Recipe, arguments)
     cells = asked_cells(arguments)
     make_folders(cells, arguments.folder)
-    if arguments.engine == "numba":
+    if arguments.engine != "torch":
         with one_thread():
             for cell in cells:
-                train_one(cell, recipe, arguments.folder / f"{cell.name}.safetensors")
+                train_one(cell, recipe, arguments.folder / f"{cell.name}.safetensors", arguments.engine)
     else:
         for stack in stacks_that_fit(cells, recipe.batch_size, stack_memory(arguments.stack_memory)):
             train_stack(stack, recipe, arguments.folder, arguments.cuda_graph)

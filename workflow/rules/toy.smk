@@ -1,5 +1,5 @@
-# Toy models: train each cell once, measure the models of each curve, and gather the measurements. With the engine numba,
-# a job trains one model on one thread; with torch, all models of one law, n, m and density as one stack.
+# Toy models: train each cell once, measure the models of each curve, and gather the measurements. With the engines numba
+# and plain, a job trains one model on one thread; with torch, all models of one law, n, m and density as one stack.
 
 TOY_CELLS = distinct_cells(config["toy"])
 TOY_CURVES = cells_by_curve(config["toy"])
@@ -11,7 +11,7 @@ rule toy:
         expand("results/tables/{table}.csv", table=TOY_TABLES),
 
 
-if config["toy"]["engine"] == "numba":
+if config["toy"]["engine"] != "torch":
 
     rule train_model:
         output:
@@ -29,12 +29,17 @@ if config["toy"]["engine"] == "numba":
             mem_mb=get_training_memory,
             runtime=get_training_minutes,
         params:
+            engine=config["toy"]["engine"],
             arguments=get_training_arguments,
-            source=source_fingerprint("toy/training"),
+            source=source_fingerprint(
+                "toy/training",
+                *(["toy/engines/plain_engine"] if config["toy"]["engine"] == "plain" else []),
+            ),
         message:
             "Training {wildcards.model} (log: {log})"
         shell:
-            "python -m scaling.toy.training {params.arguments} --folder results/toy/models > {log} 2>&1"
+            "python -m scaling.toy.training --engine {params.engine} {params.arguments}"
+            " --folder results/toy/models > {log} 2>&1"
 
 else:
 
