@@ -142,7 +142,7 @@ def archive(path: Path, content: bytes, **members: bytes) -> TorchFile:
 )
 def test_nothing_in_a_pickle_runs(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UnsupportedCheckpointError, match="no plain set of tensors"):
+    with pytest.raises(UnsupportedCheckpointError, match="not a plain set of tensors"):
         archive(tmp_path / "x.bin", content)
     assert [path.name for path in tmp_path.iterdir()] == ["x.bin"]
 
@@ -160,7 +160,7 @@ def test_any_pickle_is_read_or_refused(noise: bytes, place: int) -> None:
 def test_a_nest_of_shared_tuples_costs_nothing(tmp_path: Path) -> None:
     nest = b"\x80\x02K\x01" + b"q\x00h\x00\x86" * 200 + b"."  # 2^200 leaves, were it ever written out
     assert archive(tmp_path / "x.bin", nest).names == []
-    with pytest.raises(UnsupportedCheckpointError, match="no plain set of tensors"):
+    with pytest.raises(UnsupportedCheckpointError, match="not a plain set of tensors"):
         archive(tmp_path / "y.bin", nest[:-1] + b"Q.")
 
 
@@ -185,5 +185,5 @@ def test_other_archives_are_refused(root: Path, tmp_path: Path) -> None:
         replace(view, storage=replace(view.storage, dtype="LongStorage")),
     ):
         good.views["lm_head.weight"] = wrong
-        with pytest.raises(UnsupportedCheckpointError, match=r"storage|a head is"):
+        with pytest.raises(UnsupportedCheckpointError, match=r"storage|a head has"):
             good.tensor("lm_head.weight")

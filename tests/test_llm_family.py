@@ -136,7 +136,7 @@ def test_byte_pairs_give_back_any_text() -> None:
 
 
 def test_too_little_text_for_a_vocabulary_is_named() -> None:
-    with pytest.raises(InputError, match=r"the text gives .* tokens, 5000 are asked for"):
+    with pytest.raises(InputError, match=r"the text gives .* tokens, but 5000 are needed"):
         byte_pairs(["a short text"], 5000)
 
 

@@ -151,7 +151,7 @@ def test_format_before_torch_1_6_is_refused_by_name(made, tmp_path: Path) -> Non
     shutil.copytree(root / "EleutherAI/pythia-160m", tmp_path / "old")
     file = tmp_path / "old/pytorch_model.bin"
     torch.save(torch.load(file, weights_only=True), file, _use_new_zipfile_serialization=False)
-    with pytest.raises(UnsupportedCheckpointError, match=r"before 1\.6"):
+    with pytest.raises(UnsupportedCheckpointError, match=r"before torch 1\.6"):
         find_head(Folder(tmp_path / "old"))
 
 

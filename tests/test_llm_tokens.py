@@ -77,7 +77,7 @@ def test_words_and_bytes() -> None:
     text = encode("words", "The cat, the CAT; don't 42!")
     assert (len(text.ids), text.vocabulary) == (6, 4)
     assert encode("bytes", "é").ids.tolist() == [0xC3, 0xA9]
-    with pytest.raises(InputError, match="it is words, bytes, or a model's name"):
+    with pytest.raises(InputError, match="use words, bytes, or a model's name"):
         encode("letters", "x")
 
 

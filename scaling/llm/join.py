@@ -1,4 +1,4 @@
-"""Put parts of one table together: `python -m scaling.llm.join --table token_ranks --parts *.csv --output ...`."""
+"""Concatenate parts of a table: `python -m scaling.llm.join --table token_ranks --parts *.csv --output ...`."""
 
 import argparse
 from pathlib import Path
@@ -10,10 +10,10 @@ from scaling.command import run
 
 
 def joined(table: str, parts: list[Path]) -> pd.DataFrame:
-    """The rows of all parts in the order given; raises InputError when one is not that table."""
+    """The rows of all parts in the order given; raises InputError if a part is not that table."""
     columns = list(tables.dictionary()[table]["columns"])
     frames = [tables.read(table, part).astype(object) for part in parts]
-    # As objects: columns that are empty in one part keep the type that they have in the others.
+    # As objects, so that a column that is empty in one part keeps its type in the others.
     together = pd.concat([pd.DataFrame(columns=columns, dtype=object), *frames], ignore_index=True)
     return together.where(together.notna(), None)
 
@@ -21,7 +21,7 @@ def joined(table: str, parts: list[Path]) -> pd.DataFrame:
 def main() -> None:
     """Parse the command line, read, join, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--table", required=True, choices=list(tables.dictionary()), help="which table the parts are")
+    parser.add_argument("--table", required=True, choices=list(tables.dictionary()), help="name of the table")
     parser.add_argument("--parts", type=Path, nargs="*", default=[], help="CSV files of that table")
     parser.add_argument("--output", type=Path, required=True, help="CSV table to write")
     arguments = parser.parse_args()

@@ -1,7 +1,7 @@
-"""The loss of a causal language model on a text: `python -m scaling.llm.losses --model gpt2 --text held_out.jsonl ...`.
+"""Measure the loss of a causal language model on a text: `python -m scaling.llm.losses --model gpt2 --text ...`.
 
-Cross-entropy of each token given those before it in its window, in nats: the mean over tokens with its standard error
-over documents, and the same per byte of text, which models with different tokenizers have in common.
+The loss is the cross-entropy of each token given those before it in its window, in nats: the mean per token with its
+standard error over documents, and the mean per byte of text, which is comparable between tokenizers.
 """
 
 import argparse
@@ -33,15 +33,15 @@ from scaling.llm.windows import Window, Windows, batches, cut_documents
 
 log = logging.getLogger(__name__)
 
-if not sys.stderr.isatty():  # a log file gets our own lines, not bars
+if not sys.stderr.isatty():  # log files get lines, not progress bars
     disable_progress_bar()
 
-# What transformers, safetensors and torch raise for a checkpoint that is cut, out of shape, or of another kind.
+# What transformers, safetensors and torch raise for a checkpoint that is cut, inconsistent, or of another kind.
 NOT_LOADED = (
     *(OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError),
     *(SafetensorError, UnpicklingError),
 )
-POSITIONS = 2048  # of a batch whose cross-entropy is taken at once: in float32 it is as large as the logits
+POSITIONS = 2048  # per cross-entropy call, whose float32 copy would otherwise be as large as the logits
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Loss:
 def batch_nats(model: PreTrainedModel, batch: Sequence[Window]) -> NDArray[np.float64]:
     """Cross-entropy of the scored tokens of each window, summed, in nats; shape (windows,).
 
-    Windows are padded on the right, where no token sees the padding; the softmax is taken in float32.
+    Windows are padded on the right, where no token attends to the padding; the softmax is in float32.
     """
     length = max(len(window.ids) for window in batch)
     ids = torch.zeros(len(batch), length, dtype=torch.int64)
@@ -109,7 +109,7 @@ def measure(
         for number, batch in enumerate(batches(found, batch_tokens)):
             for window, nats in zip(batch, batch_nats(model, batch), strict=True):
                 if not np.isfinite(nats):
-                    raise InputError(f"the loss is not finite in document {window.document}: weights that are not?")
+                    raise InputError(f"the loss is not finite in document {window.document}: are all weights finite?")
                 sums.nats[window.document] += nats
                 sums.tokens[window.document] += len(window.ids) - window.scored
                 sums.n_bytes[window.document] += window.n_bytes
@@ -117,8 +117,8 @@ def measure(
             done += tokens
             bar.update(tokens)
             if number % 100 == 99:
-                log.info("%d of %d tokens, %.0f a second", done, bar.total, done / (time.perf_counter() - begun))
-    log.info("%d tokens, %.0f a second", done, done / (time.perf_counter() - begun))
+                log.info("%d of %d tokens, %.0f per second", done, bar.total, done / (time.perf_counter() - begun))
+    log.info("%d tokens, %.0f per second", done, done / (time.perf_counter() - begun))
     return sums
 
 
@@ -153,14 +153,14 @@ def load(
         raise
     except NOT_LOADED as error:
         raise InputError(f"{name}: cannot be loaded: {' '.join(str(error).split())[:300]}") from None
-    if not tokenizer("any text", add_special_tokens=False).input_ids:  # transformers makes up an empty one
+    if not tokenizer("any text", add_special_tokens=False).input_ids:  # transformers makes an empty one
         raise InputError(f"{name}: cannot be loaded: it has no tokenizer; add its tokenizer.json")
     return model.to(device).eval(), tokenizer
 
 
 @dataclass(frozen=True)
 class Request:
-    """A model, a text, and how the one is evaluated on the other."""
+    """A model, a text, and how the model is evaluated on it."""
 
     model: str
     family: str
@@ -188,10 +188,10 @@ def evaluate(request: Request) -> dict[str, Any]:
     commit = None
     if request.path is None:
         repository = Repository(request.model, request.revision)
-        repository.open("config.json")  # says at once, and by name, what is not to be had
+        repository.open("config.json")  # reports at once what is missing or not accessible
         commit = repository.commit
     elif not request.path.is_dir():
-        raise InputError(f"{request.path}: no such folder; the checkpoint of {request.model} should be there")
+        raise InputError(f"{request.path}: no such folder; it should contain the checkpoint of {request.model}")
     model, tokenizer = load(str(request.path or request.model), commit, device, dtype, request.batch_tokens)
     config = model.config.get_text_config()
     positions = getattr(config, "max_position_embeddings", None) or request.windows.size
@@ -221,14 +221,14 @@ def evaluate(request: Request) -> dict[str, Any]:
         "seconds": time.perf_counter() - begun,
     }
     log.info(
-        "%s on %s: %.4f +- %.4f nats a token; peak memory %.2f GB",
+        "%s on %s: %.4f +- %.4f nats per token; peak memory %.2f GB",
         *(request.model, request.dataset, nats, stderr, row["peak_memory"] / 1e9),
     )
     return row
 
 
 def record(request: Request, attempt: int) -> pd.DataFrame:
-    """`evaluate` as a table of one row; what a person or a network can put right becomes a row with its reason."""
+    """`evaluate` as a table of one row; an InputError becomes a row with its reason."""
     try:
         row = evaluate(request)
     except InputError as error:
@@ -245,16 +245,21 @@ def main() -> None:
     """Parse the command line, evaluate, write the row."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, help="id on the Hub (owner/name), or a name for --path")
-    parser.add_argument("--family", default="other", help="family, for the table and the figures")
+    parser.add_argument("--family", default="other", help="family of models, for the table and the figures")
     parser.add_argument("--path", type=Path, help="folder of a local checkpoint, in place of the Hub")
     parser.add_argument("--revision", default="main", help="branch, tag or commit")
     parser.add_argument("--text", type=Path, required=True, help="UTF-8 file, .jsonl file, or folder of .txt files")
     parser.add_argument("--dataset", required=True, help="name of the text in the table")
-    parser.add_argument("--documents", type=int, help="how many, from the first on; all without it")
-    parser.add_argument("--windows", choices=["first", "fixed", "strided"], default="first", help="see Windows")
-    parser.add_argument("--window", type=int, default=2048, help="tokens of a window, at most the model's context")
+    parser.add_argument("--documents", type=int, help="number of documents, from the first; default: all")
+    parser.add_argument(
+        "--windows",
+        choices=["first", "fixed", "strided"],
+        default="first",
+        help="only the first of each document, consecutive, or overlapping",
+    )
+    parser.add_argument("--window", type=int, default=2048, help="tokens per window; at most the model's context")
     parser.add_argument("--stride", type=int, default=0, help="tokens by which strided windows advance")
-    parser.add_argument("--batch-tokens", type=int, default=4096, help="tokens of a batch, padding included")
+    parser.add_argument("--batch-tokens", type=int, default=4096, help="tokens per batch, padding included")
     parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda, cuda:1, ...")
     parser.add_argument(
         "--dtype",
@@ -262,9 +267,9 @@ def main() -> None:
         default="auto",
         help="auto: float32 on the CPU, bfloat16 on a GPU",
     )
-    parser.add_argument("--attempt", type=int, default=1, help="written in the row")
-    parser.add_argument("--record-failure", action="store_true", help="write a failure as a row and end well")
-    parser.add_argument("--output", type=Path, required=True, help="the row, as a CSV table llm_losses")
+    parser.add_argument("--attempt", type=int, default=1, help="number of this try, written to the row")
+    parser.add_argument("--record-failure", action="store_true", help="write a failure as a row and exit with code 0")
+    parser.add_argument("--output", type=Path, required=True, help="CSV table llm_losses to write, one row")
     arguments = vars(parser.parse_args())
     output, attempt, record_failure = (arguments.pop(name) for name in ("output", "attempt", "record_failure"))
     windows = Windows(arguments.pop("windows"), arguments.pop("window"), arguments.pop("stride"))

@@ -15,8 +15,8 @@ from scaling.llm.tokens import read_norms
 
 log = logging.getLogger(__name__)
 
-BIN = 0.05  # width of a bin, in mean norms
-LARGEST = 3.0  # the last bin holds all larger norms
+BIN = 0.05  # width of a bin, in units of the mean norm
+LARGEST = 3.0  # larger norms are counted in the last bin
 
 
 def published_rows(path: Path) -> pd.DataFrame:
@@ -47,7 +47,7 @@ def all_rows(rows: list[Path], published: Path | None) -> pd.DataFrame:
 
 
 def histogram(norms: np.ndarray) -> pd.DataFrame:
-    """Rows in bins of norm over mean norm, [0, LARGEST) in steps of BIN; the last bin holds the rest too."""
+    """Number of rows per bin of norm / mean norm, from 0 to LARGEST in steps of BIN; the last bin has no upper edge."""
     edges = np.round(np.arange(0, LARGEST + BIN / 2, BIN), 10)
     relative = np.minimum(norms / norms.mean(), LARGEST)
     counts, _ = np.histogram(relative, edges)
@@ -67,7 +67,7 @@ def norm_table(rows: list[Path], norms: list[Path]) -> pd.DataFrame:
 
 
 def main() -> None:
-    """Parse the command line, put the rows together, say which models failed."""
+    """Parse the command line, gather the rows, log which models failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=Path, nargs="*", default=[], help="row files of scaling.llm.overlaps")
     parser.add_argument("--norms", type=Path, nargs="*", default=[], help="their norm files, in the same order")
@@ -76,7 +76,9 @@ def main() -> None:
     parser.add_argument("--norm-table", type=Path, required=True, help="CSV table llm_norms to write")
     arguments = parser.parse_args()
     if len(arguments.rows) != len(arguments.norms):
-        raise InputError(f"--rows and --norms name {len(arguments.rows)} and {len(arguments.norms)} files, not as many")
+        raise InputError(
+            f"{len(arguments.rows)} files of --rows, {len(arguments.norms)} of --norms; give one per model"
+        )
     table = all_rows(arguments.rows, arguments.published)
     failed = table[table["status"] == "failed"]
     for model, reason in zip(failed["model"], failed["reason"], strict=True):

@@ -1,6 +1,6 @@
-"""The first documents of a data set of the Hub: `python -m scaling.llm.texts --dataset allenai/c4 --subset en ...`.
+"""Write the first documents of a data set of the Hub: `python -m scaling.llm.texts --dataset allenai/c4 ...`.
 
-Rows are streamed, so that no more than the first documents is downloaded, and kept as one .jsonl file.
+Rows are streamed, so that only the first documents are downloaded, and written to one .jsonl file.
 """
 
 import argparse
@@ -21,16 +21,16 @@ from scaling.llm.documents import Document, checksum, write_documents
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 4.0  # seconds for the first answer: no network is said at once
+PATIENCE = 4.0  # seconds until the first answer, so that a missing network is reported at once
 OTHERWISE = "connect this machine, or set HF_ENDPOINT to a mirror, or give the text as a file (path)"
 
 
 def pinned_commit(dataset: str, revision: str, endpoint: str = constants.ENDPOINT) -> str:
-    """The commit of a data set's branch, tag or commit; raises HubError in seconds, without addresses or tokens."""
+    """The commit of a data set's branch, tag or commit; raises HubError within seconds."""
     try:
         found = HfApi(endpoint).dataset_info(dataset, revision=revision, timeout=PATIENCE)
     except OfflineModeIsEnabled:
-        raise NoConnectionError(f"{dataset}: HF_HUB_OFFLINE forbids asking for it; {OTHERWISE}") from None
+        raise NoConnectionError(f"{dataset}: HF_HUB_OFFLINE is set; {OTHERWISE}") from None
     except httpx2.RequestError as error:
         raise NoConnectionError(
             f"{dataset}: no connection to {endpoint} ({type(error).__name__}); {OTHERWISE}"
@@ -52,7 +52,7 @@ def pinned_commit(dataset: str, revision: str, endpoint: str = constants.ENDPOIN
 
 def rows(dataset: str, subset: str | None, split: str, commit: str | None) -> Iterator[dict[str, Any]]:
     """The rows of a data set of the Hub, or of a folder in a format that `datasets` reads, as a stream."""
-    import datasets  # takes a second to load
+    import datasets  # slow to import
 
     try:
         yield from datasets.load_dataset(dataset, subset, split=split, revision=commit, streaming=True)
@@ -61,7 +61,7 @@ def rows(dataset: str, subset: str | None, split: str, commit: str | None) -> It
 
 
 def texts(stream: Iterable[dict[str, Any]], column: str, join_words: int) -> Iterator[str]:
-    """Texts of a stream of rows; with join_words, rows that are not blank are joined until they have as many words.
+    """Texts of a stream of rows; with join_words > 0, non-blank rows are joined until they have that many words.
 
     Raises InputError for a stream without that column.
     """
@@ -85,12 +85,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", required=True, help="id on the Hub (owner/name)")
     parser.add_argument("--subset", help="configuration of the data set, such as en")
-    parser.add_argument("--split", default="train", help="its part")
+    parser.add_argument("--split", default="train", help="split of the data set")
     parser.add_argument("--revision", default="main", help="branch, tag or commit")
     parser.add_argument("--column", default="text", help="column that holds the text")
-    parser.add_argument("--documents", type=int, default=1000, help="how many, from the first on")
-    parser.add_argument("--join-words", type=int, default=0, help="join rows until they have so many words")
-    parser.add_argument("--output", type=Path, required=True, help=".jsonl to write")
+    parser.add_argument("--documents", type=int, default=1000, help="number of documents, from the first")
+    parser.add_argument("--join-words", type=int, default=0, help="join rows up to this many words; 0: do not join")
+    parser.add_argument("--output", type=Path, required=True, help=".jsonl file to write")
     arguments = parser.parse_args()
     if arguments.documents < 1 or arguments.join_words < 0:
         raise InputError("--documents must be at least 1, --join-words at least 0")

@@ -1,7 +1,7 @@
-"""Token frequencies against rank: `python -m scaling.llm.tokens --tokenizer words --text python ...`.
+"""Measure token frequencies against rank: `python -m scaling.llm.tokens --tokenizer words --text python ...`.
 
 p_r ~ r^-alpha over a vocabulary of V ranks is the truncated zeta law; alpha here is the paper's data exponent for text.
-Ranks come from one half of the text and counts from the other, because the noise of a rank follows that of its count.
+Ranks come from one half of the text and counts from the other, since a rank and its own count share their noise.
 """
 
 import argparse
@@ -27,24 +27,24 @@ from scaling.llm.family.corpus import python_documents
 
 log = logging.getLogger(__name__)
 
-RUN = 1000  # tokens in a run; runs go to the two halves in turn
-BINS_A_DECADE = 20
-GROUPS = 20  # of runs, left out one at a time for the standard error
-FEWEST = 10  # tokens in a bin of the fitted window
+RUN = 1000  # tokens per run; runs alternate between the two halves
+BINS_PER_DECADE = 20
+GROUPS = 20  # groups of runs for the jackknife standard error
+FEWEST = 10  # tokens that a bin needs to enter the fit
 
 
 @dataclass(frozen=True)
 class Text:
-    """A text as token ids, and the size V of the vocabulary they are from."""
+    """A text as token ids, and the size V of their vocabulary."""
 
     ids: NDArray[np.int64]
     vocabulary: int
 
 
 def read_text(source: str) -> str:
-    """The documents of `source` one after the other; "python" is the corpus that comes with Python.
+    """The documents of `source`, joined by newlines; "python" is the documentation that comes with Python.
 
-    Raises InputError when they are missing or not UTF-8.
+    Raises InputError if they are missing or not UTF-8.
     """
     found = python_documents() if source == "python" else read_documents(Path(source))
     return "\n".join(document.text for document in found)
@@ -58,14 +58,14 @@ def encode(tokenizer: str, text: str, source: Folder | Repository | None = None,
     if tokenizer == "bytes":
         return Text(np.frombuffer(text.encode(), np.uint8).astype(np.int64), 256)
     if source is None:
-        raise InputError(f"tokenizer {tokenizer!r} is not known; it is words, bytes, or a model's name")
+        raise InputError(f"tokenizer {tokenizer!r} is unknown; use words, bytes, or a model's name")
     model = load_tokenizer(source, cache)
     lines = model.encode_batch(text.splitlines(keepends=True), add_special_tokens=False)
     return Text(np.concatenate([np.asarray(line.ids, np.int64) for line in lines]), tokenizer_size(model))
 
 
 def ranked(ids: NDArray[np.int64], vocabulary: int) -> NDArray[np.int64]:
-    """Token ids of the vocabulary by falling count in `ids`, equal counts by id; shape (V,)."""
+    """Token ids of the vocabulary by decreasing count in `ids`, ties by id; shape (V,)."""
     return np.argsort(-np.bincount(ids, minlength=vocabulary), kind="stable")
 
 
@@ -98,14 +98,14 @@ def counts_by_rank(text: Text) -> NDArray[np.int64]:
 
 
 def rank_bins(vocabulary: int) -> NDArray[np.int64]:
-    """First ranks of bins that grow with rank, BINS_A_DECADE a decade, and V + 1 at the end."""
-    steps = int(np.ceil(np.log10(vocabulary) * BINS_A_DECADE)) if vocabulary > 1 else 1
-    edges = np.unique(np.round(10 ** (np.arange(steps + 1) / BINS_A_DECADE)).astype(np.int64))
+    """First ranks of logarithmic bins, BINS_PER_DECADE per decade, and V + 1 at the end."""
+    steps = int(np.ceil(np.log10(vocabulary) * BINS_PER_DECADE)) if vocabulary > 1 else 1
+    edges = np.unique(np.round(10 ** (np.arange(steps + 1) / BINS_PER_DECADE)).astype(np.int64))
     return np.append(edges[edges <= vocabulary], vocabulary + 1)
 
 
 def frequencies(text: Text, rank_min: int, rank_max: int) -> dict[str, object]:
-    """The fitted columns of table token_frequencies; numbers that a short text cannot give are None, with a note."""
+    """The fitted columns of table token_frequencies; for a text that is too short they are None, with a note."""
     groups = counts_by_rank(text)
     counts = groups.sum(axis=0)
     row: dict[str, object] = {
@@ -135,9 +135,9 @@ def frequencies(text: Text, rank_min: int, rank_max: int) -> dict[str, object]:
 
 
 def rank_table(text: Text, norms: NDArray[np.float64], kept: NDArray[np.bool_]) -> pd.DataFrame:
-    """Frequency and head norm in bins of rank, ranks from the whole text and only tokens seen in it.
+    """Frequency and head norm in bins of rank; ranks come from the whole text, for tokens that occur in it.
 
-    `norms` and `kept` (nu,) are those of the head whose rows the token ids are; empty without a head.
+    `norms` and `kept` (nu,) are the norms of the head's rows and which rows count; empty without a head.
     """
     count = np.bincount(text.ids, minlength=text.vocabulary)
     order = ranked(text.ids, text.vocabulary)[: int(np.count_nonzero(count))]
@@ -165,8 +165,8 @@ def main() -> None:
     parser.add_argument(
         "--tokenizer", required=True, help="words, bytes, or a model: id on the Hub, or a name for --path"
     )
-    parser.add_argument("--text", default="python", help="its name: python (its documentation), or a UTF-8 file")
-    parser.add_argument("--files", nargs="*", default=[], help="files that hold it, in place of the one named")
+    parser.add_argument("--text", default="python", help="python (the documentation of Python), or a UTF-8 file")
+    parser.add_argument("--files", nargs="*", default=[], help="files with the text, in place of --text")
     parser.add_argument("--path", type=Path, help="folder with the tokenizer, in place of the Hub")
     parser.add_argument("--revision", default="main", help="branch, tag or commit on the Hub")
     parser.add_argument(
@@ -175,7 +175,7 @@ def main() -> None:
     parser.add_argument("--norms", type=Path, help="norms of the model's head, from scaling.llm.overlaps")
     parser.add_argument("--rank-min", type=int, default=10, help="first rank of the fitted window")
     parser.add_argument("--rank-max", type=int, default=10_000, help="last rank of the fitted window")
-    parser.add_argument("--record-failure", action="store_true", help="write a failure as a row and end well")
+    parser.add_argument("--record-failure", action="store_true", help="write a failure as a row and exit with code 0")
     parser.add_argument("--frequencies", type=Path, required=True, help="CSV table token_frequencies to write")
     parser.add_argument("--ranks", type=Path, required=True, help="CSV table token_ranks to write")
     arguments = parser.parse_args()
@@ -205,13 +205,13 @@ def main() -> None:
 
 
 def read_norms(path: Path) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Norm of every row of a head, and which rows count; raises InputError for any other file."""
+    """Norms of the rows of a head, and which rows count; raises InputError for any other file."""
     try:
         _, content = arrays.read(path)
         return content["norm"], content["kept"]
     except (InputError, KeyError) as error:
         raise InputError(
-            f"{path}: not the norms of a head ({error}); delete it, and make it with scaling.llm.overlaps"
+            f"{path}: not the norms of a head ({error}); delete it and make it again with scaling.llm.overlaps"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""How documents are cut into windows of tokens, and windows into batches, so that each scored token counts once."""
+"""Cut documents into windows of tokens and gather windows into batches, with each scored token counted once."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Windows:
     """How a document of T tokens is cut; each scored token sees all tokens before it in its window.
 
     first: its first `size` tokens, of which all but the first are scored (the paper: 2048 tokens of 1000 documents).
-    fixed: one window of `size` after the other, a shorter rest left out; the first token of each is not scored.
+    fixed: consecutive windows of `size`, without a shorter rest; the first token of each is not scored.
     strided: windows of `size` that advance by `stride`; every token but the document's first is scored once, with at
     least size - stride tokens before it where the document has them.
     """
@@ -65,12 +65,12 @@ def tokenize(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> Iterat
     """Token ids of each text, with the tokenizer's own special tokens, and the bytes of text that each stands for.
 
     A token's bytes are those from the end of the token before to its own end, so that they add up to the text's.
-    Raises InputError for a tokenizer that cannot say where its tokens lie.
+    Raises InputError for a tokenizer that does not return their positions.
     """
     if not tokenizer.is_fast:
-        raise InputError(f"{type(tokenizer).__name__} does not say where its tokens lie; a fast tokenizer is needed")
+        raise InputError(f"{type(tokenizer).__name__} gives no positions of tokens; a fast tokenizer is needed")
     for text in texts:
-        # verbose: a text longer than the model's context is cut into windows here
+        # no warning about long texts, which are cut into windows here
         encoded = tokenizer(text, return_offsets_mapping=True, return_attention_mask=False, verbose=False)
         ends = np.maximum.accumulate([0, *(end for _, end in encoded["offset_mapping"])])
         at = np.concatenate([[0], np.cumsum([len(letter.encode()) for letter in text])])
@@ -80,14 +80,14 @@ def tokenize(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> Iterat
 def cut_documents(
     texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, windows: Windows, vocabulary: int
 ) -> list[Window]:
-    """Every window of every document; raises InputError when there is none, or a token that the model does not know."""
+    """Every window of every document; raises InputError if there is none, or for tokens unknown to the model."""
     found = []
     longest = 0
     for document, (ids, n_bytes) in enumerate(tokenize(texts, tokenizer)):
         longest = max(longest, len(ids))
         if len(ids) and not 0 <= ids.min() <= ids.max() < vocabulary:
             raise InputError(
-                f"token {ids.max()} of the tokenizer is none of the model's {vocabulary}: they do not belong together"
+                f"token {ids.max()} of the tokenizer is not in the model's vocabulary ({vocabulary} tokens)"
             )
         for start, stop, scored in windows.cut(len(ids)):
             found.append(Window(document, ids[start:stop], scored - start, int(n_bytes[scored:stop].sum())))
@@ -101,7 +101,7 @@ def cut_documents(
 
 
 def batches(windows: Sequence[Window], batch_tokens: int) -> Iterator[list[Window]]:
-    """Windows of like length together, as many as have at most `batch_tokens` tokens when padded; at least one."""
+    """Batches of windows of similar length with at most `batch_tokens` tokens after padding, or of one window."""
     batch: list[Window] = []
     for window in sorted(windows, key=lambda window: -len(window.ids)):
         if batch and len(batch[0].ids) * (len(batch) + 1) > batch_tokens:

@@ -1,4 +1,4 @@
-"""Files whose byte ranges are read: what all have in common, and those in a local folder."""
+"""Files that are read by byte ranges: their common interface, and those in a local folder."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -9,13 +9,13 @@ from typing import Any, Protocol
 from scaling.command import InputError
 
 
-CHUNK = 1 << 20  # bytes handed on at a time
-LONGEST_READ = 64 << 20  # bytes held in memory by one `read`: the largest tokenizers have half of it, all else far less
+CHUNK = 1 << 20  # bytes per piece
+LONGEST_READ = 64 << 20  # bytes held in memory by one `read`; the largest tokenizers need half of it
 MOST_AXES = 64  # of a tensor, as in torch
 
 
 class BadFileError(InputError):
-    """A file that is shorter than it says, asks for too much memory, or has a name that could lead astray."""
+    """A file that is shorter than it claims, asks for too much memory, or has a name that is not a plain file name."""
 
 
 class MissingFileError(InputError):
@@ -35,7 +35,7 @@ class File(Protocol):
 
 
 def read(file: File, start: int, nbytes: int, longest: int = LONGEST_READ) -> bytes:
-    """Bytes [start, start + nbytes) of `file`, at most `longest` of them; raises BadFileError past its end or above."""
+    """Bytes [start, start + nbytes) of `file`, at most `longest` of them; raises BadFileError otherwise."""
     if nbytes > longest:
         raise BadFileError(f"{file.name}: {nbytes} bytes of headers; at most {longest} are accepted")
     return b"".join(file.stream(start, nbytes))
@@ -45,7 +45,7 @@ def check_inside(file: File, start: int, nbytes: int) -> None:
     """Raise BadFileError unless [start, start + nbytes) lies in `file`."""
     if start < 0 or nbytes < 0 or start + nbytes > file.size:
         raise BadFileError(
-            f"{file.name}: bytes {start} to {start + nbytes} asked of a file of {file.size} bytes; cut or corrupt file?"
+            f"{file.name}: bytes {start} to {start + nbytes} are past its end at {file.size}; cut or corrupt file?"
         )
 
 
@@ -107,14 +107,14 @@ class Folder:
 
 
 def plain(path: str, where: str) -> str:
-    """`path` when it is a plain file name, as those of checkpoints are; raises BadFileError for others."""
+    """`path` if it is a plain file name, as in every checkpoint; raises BadFileError otherwise."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.=-]{,199}", path):
         raise BadFileError(f"{where}: {path[:200]!r} is not a plain file name of at most 200 characters")
     return path
 
 
 def check_shape(shape: Sequence[Any]) -> tuple[int, ...]:
-    """`shape` as a tuple; raises ValueError unless it is at most MOST_AXES whole numbers of 0 or more."""
+    """`shape` as a tuple; raises ValueError unless it has at most MOST_AXES lengths, whole numbers >= 0."""
     if len(shape) > MOST_AXES or not all(type(length) is int and 0 <= length < 2**63 for length in shape):
-        raise ValueError("lengths of axes that are no whole numbers")
+        raise ValueError("lengths of axes that are not whole numbers")
     return tuple(shape)

@@ -1,7 +1,7 @@
-"""Bytes of a model repository: ranges of its files, from the Hugging Face cache or the Hub.
+"""Read byte ranges of the files of a model repository, from the Hugging Face cache or the Hub.
 
-The Hub is asked for the ranges that are needed and no more. The first answer names a commit, and every later request is
-for that commit. Each answer is checked before its bytes are used: status, range, length.
+Only the ranges that are needed are requested. The first answer names a commit, and every later request asks for that
+commit. The status, range and length of each answer are checked before its bytes are used.
 """
 
 import itertools
@@ -29,31 +29,31 @@ from scaling.command import InputError
 from scaling.llm.checkpoint.files import CHUNK, File, LocalFile, MissingFileError, check_inside, plain
 
 
-constants.HF_HUB_DISABLE_TELEMETRY = True  # else the Hub is asked what program is calling first: 3 s without a network
-logging.getLogger("httpx2").setLevel(logging.WARNING)  # at INFO it logs every address, signatures included
+constants.HF_HUB_DISABLE_TELEMETRY = True  # otherwise huggingface_hub first contacts the Hub: 3 s without a network
+logging.getLogger("httpx2").setLevel(logging.WARNING)  # at INFO it logs every URL with its signature
 
-TRANSIENT = {408, 429, 500, 502, 503, 504}  # status codes worth another try
+TRANSIENT = {408, 429, 500, 502, 503, 504}  # status codes after which to retry
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class HubError(InputError):
-    """The Hub is out of reach, refuses, or answers wrongly; the message says what to do."""
+    """The Hub cannot be reached, refuses, or gives a wrong answer; the message says what to do."""
 
 
 class NoConnectionError(HubError):
-    """No connection to the Hub, or offline mode."""
+    """There is no connection to the Hub, or offline mode is on."""
 
 
 class UnavailableError(HubError):
-    """The Hub asks to wait, fails or falls silent, and goes on doing so."""
+    """The Hub keeps failing, stalling or asking to wait."""
 
 
 class AccessDeniedError(HubError):
-    """A gated model, or a token that the Hub does not accept."""
+    """The model is gated, or the Hub does not accept the token."""
 
 
 class UnknownModelError(HubError):
-    """No such model, or a private one."""
+    """The model does not exist or is private."""
 
 
 class UnknownRevisionError(HubError):
@@ -61,25 +61,25 @@ class UnknownRevisionError(HubError):
 
 
 class RangeNotSupportedError(HubError):
-    """The server would send the whole file in place of a range."""
+    """The server ignores the range and would send the whole file."""
 
 
 class BadAnswerError(HubError):
-    """The answer is not what was asked for: another range, an encoding, no commit."""
+    """The answer is not what was requested: another range, an encoding, no commit."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait, in seconds, and how often to try again without progress."""
+    """How long to wait, in seconds, and how often to retry without progress."""
 
-    answer: float = 4.0  # to connect, and for the first answer; "no network" is said within 5 s
+    answer: float = 4.0  # to connect, and for the first answer; "no network" is reported within 5 s
     silence: float = 10.0  # between two pieces of a body
     tries: int = 5
-    first_wait: float = 1.0  # doubles, up to longest_wait
-    longest_wait: float = 60.0  # also bounds what Retry-After can ask for
+    first_wait: float = 1.0  # doubles with each retry, up to 8 times
+    longest_wait: float = 60.0  # bound on what Retry-After asks for
 
     def wait(self, tried: int, retry_after: str | None) -> float:
-        """Seconds to wait after `tried` failures: what the server asks for, else 1, 2, 4, 8, 8."""
+        """Seconds to wait after `tried` failures: what the server asks for, or 1, 2, 4, 8, 8."""
         if retry_after is not None and retry_after.isdecimal():
             return min(self.longest_wait, float(retry_after))
         return min(8 * self.first_wait, self.first_wait * 2 ** (tried - 1))
@@ -103,7 +103,7 @@ class RemoteFile:
         return f"{self.repo_id}/{self.path}"
 
     def stream(self, start: int, nbytes: int) -> Iterator[bytes]:
-        """Bytes [start, start + nbytes) in pieces; a body that is cut is taken up where it ended.
+        """Bytes [start, start + nbytes) in pieces; a body that is cut off is resumed where it ended.
 
         Raises RangeNotSupportedError, before the body is read, when the server ignores the range; BadAnswerError when
         it answers with another; UnavailableError after `patience.tries` tries without progress; the Hub's refusals.
@@ -130,13 +130,13 @@ class RemoteFile:
             if failures > self.patience.tries:
                 raise UnavailableError(
                     f"{self.name}: {end - start} of {nbytes} bytes did not come after {failures} tries ({reason}); "
-                    "try again later, the same command goes on"
+                    "try again later with the same command"
                 )
             if failures:
                 time.sleep(self.patience.wait(failures, retry_after))
 
     def _body(self, start: int, end: int) -> Iterator[bytes]:
-        """One GET for bytes [start, end): checked, then its body as it comes."""
+        """Request bytes [start, end) once, check the answer, and yield its body as it arrives."""
         headers = build_hf_headers()
         headers |= {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
         timeout = httpx2.Timeout(self.patience.silence, connect=self.patience.answer)
@@ -146,7 +146,7 @@ class RemoteFile:
             if response.status_code == 200 and (start, end) != (0, self.size):
                 raise RangeNotSupportedError(
                     f"{self.name}: the server ignores byte ranges and would send all {self.size} bytes; "
-                    "download the model with `hf download` and run again (its cache is used)"
+                    "download the model with `hf download` and run again; its cache is used"
                 )
             answered = response.headers.get("Content-Range", "")
             match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", answered)
@@ -166,7 +166,7 @@ class RemoteFile:
 
 
 def refusal(error: HfHubHTTPError, endpoint: str, repo_id: str, revision: str, path: str) -> InputError:
-    """The error that says in one line, without addresses or tokens, what the Hub refused and what to do."""
+    """The error that says in one line, without signed URLs or tokens, what the Hub refused and what to do."""
     status = error.response.status_code
     page = f"{endpoint}/{repo_id}"
     if isinstance(error, GatedRepoError):
@@ -185,7 +185,7 @@ def refusal(error: HfHubHTTPError, endpoint: str, repo_id: str, revision: str, p
 
 
 def no_connection(repo_id: str, reason: str) -> NoConnectionError:
-    """The error for a machine without a network: what was sought, where, and the ways around it."""
+    """The error for a machine without a network, with the alternatives."""
     return NoConnectionError(
         f"{repo_id}: {reason}. Connect this machine, or set HF_ENDPOINT to a mirror, "
         "or name a local folder as the model's path; models in the Hugging Face cache need no network"
@@ -196,7 +196,7 @@ def no_connection(repo_id: str, reason: str) -> NoConnectionError:
 class Repository:
     """A model repository of the Hub, pinned to the commit that its first answer named.
 
-    Files in the Hugging Face cache are used without a request. `revision` is a branch, tag or commit.
+    Files in the Hugging Face cache are read without a request. `revision` is a branch, tag or commit.
     """
 
     repo_id: str
@@ -234,7 +234,7 @@ class Repository:
 
     def _cached(self, path: str) -> LocalFile | None:
         found = try_to_load_from_cache(self.repo_id, path, revision=self.commit or self.revision)
-        if not isinstance(found, str):  # None: not known; a marker: known to be missing, which the Hub may say again
+        if not isinstance(found, str):  # None: not known; a marker: known to be missing, so ask the Hub again
             return None
         self.commit = self.commit or Path(found).parent.name  # .../snapshots/<commit>/<file>
         return LocalFile(Path(found))

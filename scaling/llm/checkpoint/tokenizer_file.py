@@ -17,7 +17,7 @@ def read_tokenizer(file: Path, merges: Path | None = None) -> AnyTokenizer:
     """The tokenizer in a tokenizer.json, or in a vocab.json and its merges; raises InputError for other files."""
     try:
         tokenizer = ByteLevelBPETokenizer(str(file), str(merges)) if merges else Tokenizer.from_file(str(file))
-    except Exception as error:  # the library raises no narrower kind
+    except Exception as error:  # the library raises plain Exceptions
         raise InputError(f"{file}: not a tokenizer ({error})") from None
     if tokenizer_size(tokenizer) > MOST_TOKENS:
         raise InputError(f"{file}: its largest token id is {tokenizer_size(tokenizer) - 1}; corrupt file?")
@@ -25,5 +25,5 @@ def read_tokenizer(file: Path, merges: Path | None = None) -> AnyTokenizer:
 
 
 def tokenizer_size(tokenizer: AnyTokenizer) -> int:
-    """One more than its largest token id, added tokens included: rows of a head from there on are padding."""
+    """The largest token id plus one, added tokens included; rows of a head beyond it are padding."""
     return max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1

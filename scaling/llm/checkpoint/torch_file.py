@@ -1,7 +1,7 @@
-"""Where the tensors of a torch checkpoint (.bin) lie, from its directory and its pickle, which is read but never run.
+"""Where the tensors of a torch checkpoint (.bin) lie, from its directory and its pickle, which is never executed.
 
-The format since torch 1.6: a zip archive of stored (uncompressed) members: <prefix>/data.pkl says which tensor is which
-part of which storage; <prefix>/data/<key> are the storages; <prefix>/byteorder may say "big".
+The format since torch 1.6 is a zip archive of uncompressed members: <prefix>/data.pkl maps tensors to parts of
+storages; <prefix>/data/<key> are the storages; <prefix>/byteorder may say "big".
 Source: torch.serialization.
 """
 
@@ -33,11 +33,11 @@ class TorchFile:
         self.window = Window(file)
         try:
             self.archive = zipfile.ZipFile(self.window)
-        except InputError:  # of the file's bytes: no connection, too many
+        except InputError:  # from reading the file, such as no connection
             raise
         except (zipfile.BadZipFile, NotImplementedError, struct.error, ValueError):
             old = read(file, 0, min(1, file.size)) == b"\x80"
-            what = "in the format of torch before 1.6" if old else "not a torch archive, or cut"
+            what = "in the format before torch 1.6" if old else "not a torch archive, or cut"
             raise UnsupportedCheckpointError(
                 f"{file.name}: {what}: it cannot be read in part; save it again, as safetensors"
             ) from None
@@ -67,11 +67,11 @@ class TorchFile:
         return list(self.views)
 
     def tensor(self, name: str) -> Tensor:
-        """Where tensor `name` lies; its CRC-32 is known when it fills its storage."""
+        """Where tensor `name` lies, with its CRC-32 if it fills its storage."""
         view = self.views[name]
         if view.storage.dtype not in DTYPES:
             raise UnsupportedCheckpointError(
-                f"{self.file.name}: {name} is {view.storage.dtype}; a head is {', '.join(DTYPES)}"
+                f"{self.file.name}: {name} has type {view.storage.dtype}; a head has one of {', '.join(DTYPES)}"
             )
         item = np.dtype(DTYPES[view.storage.dtype]).itemsize
         member = self.members.get(f"{self.prefix}data/{view.storage.key}")
@@ -85,7 +85,7 @@ class TorchFile:
         count = math.prod(view.shape)
         if view.offset < 0 or view.offset + count > view.storage.length:
             raise UnsupportedCheckpointError(f"{self.file.name}: {name} reaches past its storage")
-        # The local header repeats the name and pads to 64 bytes; only it tells how long it is.
+        # The local header repeats the name and is padded to 64 bytes; its length is found only there.
         local = read(self.file, member.header_offset, 30 + len(member.orig_filename.encode()))
         if local[:4] != b"PK\x03\x04" or local[30:] != member.orig_filename.encode():
             raise UnsupportedCheckpointError(
@@ -110,13 +110,13 @@ class TorchFile:
 
 
 def stored_plainly(member: zipfile.ZipInfo) -> bool:
-    """Whether the member's bytes stand in the archive as they are."""
+    """Whether the member is neither compressed nor encrypted."""
     encrypted = member.flag_bits & 1
     return member.compress_type == zipfile.ZIP_STORED and not encrypted and member.file_size == member.compress_size
 
 
 class Window(io.RawIOBase):
-    """A seekable view of a file for zipfile: every part is fetched once, and no more of it than asked."""
+    """A seekable view of a file for zipfile that fetches each part once, and only what is needed."""
 
     def __init__(self, file: File) -> None:
         self.file = file
@@ -151,7 +151,7 @@ class Window(io.RawIOBase):
         return self.position
 
     def read(self, nbytes: int | None = -1) -> bytes:
-        """Up to `nbytes` bytes from the position, all of the rest without a number."""
+        """Up to `nbytes` bytes from the position; without a number, all remaining bytes."""
         rest = max(0, self.file.size - self.position)
         nbytes = rest if nbytes is None or nbytes < 0 else min(nbytes, rest)
         start = self.position
@@ -164,7 +164,7 @@ class Window(io.RawIOBase):
 
 @dataclass(frozen=True)
 class Name:
-    """A global that the pickle names; nothing is imported."""
+    """A global named in the pickle; it is not imported."""
 
     module: str
     name: str
@@ -200,19 +200,19 @@ TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
 def parse(content: bytes, where: str) -> Any:
-    """The object of a checkpoint's pickle, with tensors as `View`; no code of it runs and nothing is imported.
+    """The object of a checkpoint's pickle, with tensors as `View`; no code runs and nothing is imported.
 
-    An interpreter of just the operations that saving tensors needs. Raises UnsupportedCheckpointError for any other.
+    Interprets only the operations that torch.save uses for tensors; raises UnsupportedCheckpointError for any other.
     """
     try:
         with warnings.catch_warnings(action="ignore"):  # of strange escapes in names
             return interpret(content)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, StopIteration) as error:
-        raise UnsupportedCheckpointError(f"{where}: data.pkl is no plain set of tensors ({error})") from None
+        raise UnsupportedCheckpointError(f"{where}: data.pkl is not a plain set of tensors ({error})") from None
 
 
 def interpret(content: bytes) -> Any:
-    """Run the stack machine of `parse`; errors of any built-in kind mean that the pickle is something else."""
+    """Run the stack machine of `parse`; any built-in error means that the pickle is not of this kind."""
     stack: list[Any] = []
     memo: dict[int, Any] = {}
 
@@ -224,7 +224,7 @@ def interpret(content: bytes) -> Any:
 
     def set_items(items: list[Any]) -> None:
         for key, value in zip(items[::2], items[1::2], strict=True):
-            if isinstance(key, str | int):  # others, such as tuples, name no tensor
+            if isinstance(key, str | int):  # other keys, such as tuples, are not names of tensors
                 stack[-1].update({key: value})
 
     argument: Any
@@ -264,7 +264,7 @@ def interpret(content: bytes) -> Any:
         elif name == "BINPERSID":
             kind, storage, key, _, length = stack.pop()
             if kind != "storage" or storage.module != "torch" or not isinstance(key, str):
-                raise ValueError("a persistent object that is no storage")
+                raise ValueError("a persistent object that is not a storage")
             stack.append(Storage(STORAGES.get(storage.name, storage.name), key, check_shape([length])[0]))
         elif name == "REDUCE":
             arguments, function = stack.pop(), stack.pop()
@@ -277,7 +277,7 @@ def interpret(content: bytes) -> Any:
 
 
 def rebuilt(function: Name, arguments: tuple[Any, ...]) -> Any:
-    """What the call of a global would give, for the three that checkpoints call; raises ValueError for others."""
+    """The result of calling a global, for the three that checkpoints call; raises ValueError for others."""
     if (function.module, function.name) == ("collections", "OrderedDict"):
         return {}
     if (function.module, function.name) == ("torch._utils", "_rebuild_tensor_v2"):

@@ -13,13 +13,13 @@ from scaling.llm.documents import read_documents
 
 log = logging.getLogger(__name__)
 
-END_OF_TEXT = "<|endoftext|>"  # begins every document, as token 0
+END_OF_TEXT = "<|endoftext|>"  # token 0, at the start of every document
 
 
 def byte_pairs(texts: Iterable[str], size: int) -> Tokenizer:
-    """Byte-level BPE of `size` tokens: the end of text, 256 bytes, and the pairs merged most often (at least twice).
+    """Byte-level BPE of `size` tokens: the end of text, 256 bytes, and the most frequent merges (at least twice).
 
-    Raises InputError for a text with too few pairs to fill the vocabulary.
+    Raises InputError if the text has too few pairs to fill the vocabulary.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -36,7 +36,7 @@ def byte_pairs(texts: Iterable[str], size: int) -> Tokenizer:
     )
     if tokenizer.get_vocab_size() != size:
         raise InputError(
-            f"the text gives {tokenizer.get_vocab_size()} tokens, {size} are asked for; "
+            f"the text gives {tokenizer.get_vocab_size()} tokens, but {size} are needed; "
             "give more text or a smaller vocabulary"
         )
     tokenizer.post_processor = processors.TemplateProcessing(
@@ -48,8 +48,8 @@ def byte_pairs(texts: Iterable[str], size: int) -> Tokenizer:
 def main() -> None:
     """Parse the command line, train, write tokenizer.json."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--train", type=Path, required=True, help="documents, from scaling.llm.family.corpus")
-    parser.add_argument("--size", type=int, default=2048, help="tokens of the vocabulary")
+    parser.add_argument("--train", type=Path, required=True, help="documents to train on (.jsonl)")
+    parser.add_argument("--size", type=int, default=2048, help="tokens in the vocabulary")
     parser.add_argument("--output", type=Path, required=True, help="tokenizer.json to write")
     arguments = parser.parse_args()
     tokenizer = byte_pairs((document.text for document in read_documents(arguments.train)), arguments.size)
