@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import gguf
 import numpy as np
 import pytest
 import torch
@@ -25,6 +26,7 @@ from tokenizers import Tokenizer, models
 from scaling import arrays
 from scaling.command import InputError
 from scaling.llm.checkpoint.files import Folder
+from scaling.llm.checkpoint.gguf_file import open_gguf
 from scaling.llm.checkpoint.store import Source, keep, kept_head, load_head, revisions
 from scaling.llm.checkpoint.tensor import Rows
 from scaling.llm.checkpoint.tokenizer_file import MOST_TOKENS, read_tokenizer, tokenizer_size
@@ -302,3 +304,36 @@ def test_tokenizers(examples: int, tmp_path: Path) -> None:
             assert tokenizer_size(read_tokenizer(path)) <= MOST_TOKENS
 
     fuzz(examples, check)
+
+
+@pytest.mark.parametrize("examples", [40, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("header", [True, False])
+def test_gguf(examples: int, header: bool, tmp_path: Path) -> None:
+    """The format has no checksum: what is read from a damaged file is what the package's own reader reads from it."""
+    path = tmp_path / "model.gguf"
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_embedding_length(32)
+    writer.add_token_list([f"t{k}" for k in range(NU)])
+    for name, values in {"token_embd.weight": OTHER, "output.weight": HEAD}.items():
+        blocks = gguf.quantize(np.repeat(values, 4, axis=1), gguf.GGMLQuantizationType.Q8_0)
+        writer.add_tensor(name, blocks, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    whole = path.read_bytes()
+    begin = open_gguf(path).parts[0].begin if header else len(whole)
+
+    def check(edits: Edits) -> None:
+        path.write_bytes(edited(whole[:begin], edits) + whole[begin:])
+        try:
+            tensor = open_gguf(path).head().tensor
+            found = np.concatenate([block for _, block in Rows(tensor).blocks(7)])
+        except InputError:
+            return
+        same_name = [other for other in gguf.GGUFReader(path).tensors if other.name == tensor.name]
+        expected = gguf.dequantize(same_name[0].data, same_name[0].tensor_type)
+        np.testing.assert_array_equal(found, expected)
+
+    with np.errstate(invalid="ignore", over="ignore"):  # scales that are not finite are multiplied out
+        fuzz(examples, check)

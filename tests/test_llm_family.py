@@ -214,7 +214,7 @@ def test_the_checkpoint_is_measured_like_any_other(corpus: Path, tmp_path: Path)
     folder = tmp_path / "m16"
     record = trained(Member(m=16, gamma=-1), corpus, folder)
     model = AutoModelForCausalLM.from_pretrained(folder)
-    row, norms = overlaps.measure(overlaps.Request(record["model"], record["family"], path=folder, m=16))
+    row, norms, _ = overlaps.measure(overlaps.Request(record["model"], record["family"], path=folder, m=16))
     W = model.get_output_embeddings().weight.detach().double()
     assert (row["n_rows"], row["vocabulary"], row["n_padded"], row["tied"]) == (300, 300, 0, True)
     np.testing.assert_allclose(norms["norm"], W.norm(dim=1).numpy(), rtol=1e-6)

@@ -53,7 +53,8 @@ def run_command(module: object, monkeypatch: pytest.MonkeyPatch, *arguments: obj
 
 
 def test_every_column_is_measured(checkpoint: Path) -> None:
-    row, norms = measure(Request("local", "gpt2", path=checkpoint))
+    row, norms, energies = measure(Request("local", "gpt2", path=checkpoint))
+    assert {entry["head"] for entry in energies} <= {"stored", "with gain"}
     W = load_file(checkpoint / "model.safetensors")["wte.weight"]
     assert (row["n_rows"], row["m"], row["vocabulary"]) == (NU, M, 105)
     assert (row["n_padded"], row["n_zero"], row["n_duplicate"], row["n_excluded"]) == (15, 2, 3, 20)
@@ -99,11 +100,14 @@ def test_same_seed_same_numbers(checkpoint: Path) -> None:
     ],
 )
 def test_what_a_person_can_put_right_is_a_row_with_its_reason(changes: dict, message: str, checkpoint: Path) -> None:
-    frame, norms = record(Request(**{"model": "local", "family": "gpt2", "path": checkpoint, **changes}), attempt=2)
+    frame, norms, energies = record(
+        Request(**{"model": "local", "family": "gpt2", "path": checkpoint, **changes}), attempt=2
+    )
     row = frame.iloc[0]
     assert (row["status"], row["attempt"], row["source"]) == ("failed", 2, "local")
     assert message in row["reason"]
     assert len(norms["norm"]) == 0
+    assert energies.empty
     tables.validate("llm_overlaps", frame, "here")
 
 

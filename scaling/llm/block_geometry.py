@@ -30,6 +30,24 @@ class Matrix(Protocol):
 
 
 @dataclass(frozen=True)
+class Scaled:
+    """The matrix W diag(g): its columns multiplied by the gain g, (m,)."""
+
+    matrix: Matrix
+    gain: NDArray[np.float32]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """nu, m."""
+        return self.matrix.shape
+
+    def blocks(self, size: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """(first row, block of at most `size` rows), in order."""
+        for start, block in self.matrix.blocks(size):
+            yield start, block * self.gain
+
+
+@dataclass(frozen=True)
 class RowSurvey:
     """What one pass over the rows tells: norms, and which rows count."""
 

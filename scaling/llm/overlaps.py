@@ -12,16 +12,18 @@ import pandas as pd
 
 from scaling import arrays, geometry, tables
 from scaling.command import InputError, peak_memory, run
-from scaling.llm.block_geometry import mean_sq_overlaps, pair_statistics, survey
+from scaling.llm.block_geometry import Matrix, RowSurvey, Scaled, mean_sq_overlaps, pair_statistics, survey
 from scaling.llm.checkpoint.files import Folder
 from scaling.llm.checkpoint.hub import Repository
-from scaling.llm.checkpoint.store import load_head
-from scaling.llm.checkpoint.tensor import Rows
+from scaling.llm.checkpoint.store import Source, gguf_head, load_head
+from scaling.llm.checkpoint.tensor import QUANTISED, Rows, Tensor
 from scaling.llm.checkpoint.tokenizer_file import read_tokenizer, tokenizer_size
+from scaling.llm.energies import energies
 
 
 log = logging.getLogger(__name__)
 
+BETAS = (1.0, 4.0, 16.0)  # of the pair energy
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -31,7 +33,7 @@ class Request:
 
     model: str
     family: str
-    path: Path | None = None  # a local checkpoint in place of the Hub
+    path: Path | None = None  # a local checkpoint in place of the Hub: a folder, or a GGUF file (the first of several)
     revision: str = "main"
     vocabulary: int | None = None  # the tokenizer's size
     m: int | None = None  # the width that is expected
@@ -41,19 +43,71 @@ class Request:
     cache: Path = Path("results/llm/heads")
 
 
-def measure(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The model's row of table llm_overlaps, and its norms: `norm` float64 (nu,), `kept` bool (nu,).
+def open_head(request: Request) -> tuple[Tensor, Source]:
+    """The head of the model and where it came from; raises InputError when there is none."""
+    if request.path is None:
+        return load_head(Repository(request.model, request.revision), request.cache)
+    if request.path.suffix == ".gguf" and request.path.is_file():
+        return gguf_head(request.path)
+    if not request.path.is_dir():
+        raise InputError(
+            f"{request.path}: no such folder or GGUF file; the checkpoint of {request.model} should be there"
+        )
+    return load_head(Folder(request.path), request.cache)
+
+
+def with_gain(
+    request: Request, matrix: Rows, found: Source, vocabulary: int | None
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Columns of llm_overlaps for W diag(g), g the gain of the final normalisation, and its rows of llm_energies.
+
+    Without a gain in the checkpoint the columns are empty, and there are no rows.
+    """
+    if found.gain is None:
+        names = ("gain_mean", "gain_std", "gain_mean_sq_overlap", "gain_centred_mean_sq_overlap", "gain_mean_norm")
+        return dict.fromkeys(names), []
+    gain = np.asarray(found.gain, dtype=np.float32)
+    scaled = Scaled(matrix, gain)
+    rows = survey(scaled, vocabulary)
+    raw, _, centred = mean_sq_overlaps(scaled, rows)
+    columns = {
+        "gain_mean": float(gain.mean()),
+        "gain_std": float(gain.std()),
+        "gain_mean_sq_overlap": raw,
+        "gain_centred_mean_sq_overlap": centred,
+        "gain_mean_norm": float(rows.norms[rows.kept].mean()),
+    }
+    return columns, energy_rows(request, scaled, rows, "with gain")
+
+
+def energy_rows(request: Request, matrix: Matrix, rows: RowSurvey, head: str) -> list[dict[str, Any]]:
+    """Rows of llm_energies for one matrix, one per beta."""
+    found = energies(matrix, rows, BETAS, request.pairs, request.sample_rows, request.seed)
+    nu, m = int(rows.kept.sum()), matrix.shape[1]
+    common = {"head": head, "m": m, "n_rows": nu, "n_pair_rows": found.n_rows, "seed": request.seed}
+    common |= {"own_loss": found.own_loss, "own_loss_stderr": found.own_loss_stderr}
+    return [
+        common
+        | {
+            "beta": beta,
+            "pair_energy": float(found.pair_energy[k]),
+            "pair_energy_stderr": float(found.pair_energy_stderr[k]),
+            "isotropic": float(np.log(geometry.isotropic_pair_energy(m, beta))),
+        }
+        for k, beta in enumerate(BETAS)
+    ]
+
+
+def measure(request: Request) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
+    """The model's row of table llm_overlaps, its norms: `norm` float64 (nu,), `kept` bool (nu,), and its energies.
 
     Raises InputError when the head cannot be found or read, or is not as wide as expected.
     """
     begun = time.perf_counter()
-    if request.path is not None and not request.path.is_dir():
-        raise InputError(f"{request.path}: no such folder; the checkpoint of {request.model} should be there")
-    source = Folder(request.path) if request.path else Repository(request.model, request.revision)
-    vocabulary = request.vocabulary
+    tensor, found = open_head(request)
+    vocabulary = request.vocabulary or found.vocabulary
     if vocabulary is None and request.path and (request.path / "tokenizer.json").exists():
         vocabulary = tokenizer_size(read_tokenizer(request.path / "tokenizer.json"))
-    tensor, found = load_head(source, request.cache)
     matrix = Rows(tensor)
     n_rows, m = matrix.shape
     if request.m not in (None, m):
@@ -64,13 +118,17 @@ def measure(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
     raw, everything, centred = mean_sq_overlaps(matrix, rows)
     log.info("%s: mean squared overlap %.6g, centred %.6g, 1/m %.6g", request.model, raw, centred, 1 / m)
     pairs = pair_statistics(matrix, rows, request.pairs, request.sample_rows, request.seed)
+    energy = energy_rows(request, matrix, rows, "stored")
+    gain, more = with_gain(request, matrix, found, vocabulary)
     norms = rows.norms[rows.kept]
     mean_norm = float(norms.mean())
     row = {
         "status": "measured",
         "revision": found.commit or None,
         "tensor": found.tensor,
-        "dtype": tensor.dtype,
+        "format": found.format or None,
+        "dtype": None if tensor.dtype in QUANTISED else tensor.dtype,
+        "quantisation": tensor.dtype if tensor.dtype in QUANTISED else None,
         "tied": found.tied,
         "n_rows": n_rows,
         "n_excluded": n_rows - len(norms),
@@ -106,25 +164,29 @@ def measure(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
         "phi_1": geometry.phi(norms, 1),
         "phi_half_relative": geometry.phi(norms, mean_norm / 2),
         "phi_1_relative": geometry.phi(norms, mean_norm),
+        **gain,
         "bytes_read": found.bytes_read,
         "bytes_checkpoint": found.bytes_checkpoint,
         "peak_memory": peak_memory(),
         "seconds": time.perf_counter() - begun,
     }
-    return row, {"norm": rows.norms, "kept": rows.kept}
+    return row, {"norm": rows.norms, "kept": rows.kept}, energy + more
 
 
-def record(request: Request, attempt: int) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """`measure` as a table of one row; what a person or a network can put right becomes a row with its reason."""
+def record(request: Request, attempt: int) -> tuple[pd.DataFrame, dict[str, Any], pd.DataFrame]:
+    """`measure` as tables; what a person or a network can put right becomes a row with its reason."""
+    energy: list[dict[str, Any]] = []
     try:
-        row, norms = measure(request)
+        row, norms, energy = measure(request)
     except InputError as error:
         log.info("failed: %s", error)
         row, norms = {"status": "failed", "reason": str(error)}, {"norm": np.zeros(0), "kept": np.zeros(0, dtype=bool)}
     row |= {"model": request.model, "family": request.family, "attempt": attempt}
     row["source"] = "local" if request.path else "hub"
     columns = tables.dictionary()["llm_overlaps"]["columns"]
-    return pd.DataFrame([{column: row.get(column) for column in columns}]), norms
+    energy = [{name: row[name] for name in ("model", "family", "source")} | one for one in energy]
+    table = pd.DataFrame(energy, columns=list(tables.dictionary()["llm_energies"]["columns"]))
+    return pd.DataFrame([{column: row.get(column) for column in columns}]), norms, table
 
 
 def main() -> None:
@@ -132,7 +194,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--model", required=True, help="id on the Hub (owner/name), or a name for --path")
     parser.add_argument("--family", default="other", help="family, for the table and the figures")
-    parser.add_argument("--path", type=Path, help="folder of a local checkpoint, in place of the Hub")
+    parser.add_argument(
+        "--path",
+        type=Path,
+        help="a local checkpoint in place of the Hub: its folder, or a GGUF file (the first of several)",
+    )
     parser.add_argument("--revision", default="main", help="branch, tag or commit")
     parser.add_argument("--vocabulary", type=int, help="the tokenizer's size: rows from there on are padding")
     parser.add_argument("--m", type=int, help="expected columns; anything else is an error")
@@ -145,15 +211,18 @@ def main() -> None:
     parser.add_argument("--attempt", type=int, default=1, help="written in the row")
     parser.add_argument("--record-failure", action="store_true", help="write a failure as a row and end well")
     parser.add_argument("--norms", type=Path, help="write the norm of every row here (safetensors)")
+    parser.add_argument("--energies", type=Path, help="write its energies here, as a CSV table llm_energies")
     parser.add_argument("--output", type=Path, required=True, help="the row, as a CSV table llm_overlaps")
     arguments = vars(parser.parse_args())
-    output, norms_file = arguments.pop("output"), arguments.pop("norms")
+    output, norms_file, energy_file = (arguments.pop(name) for name in ("output", "norms", "energies"))
     attempt, record_failure = arguments.pop("attempt"), arguments.pop("record_failure")
-    frame, norms = record(Request(**arguments), attempt)
+    frame, norms, energy = record(Request(**arguments), attempt)
     if frame["status"].item() == "failed" and not record_failure:
         raise InputError(frame["reason"].item())
     if norms_file:
         arrays.write(norms_file, norms, {})
+    if energy_file:
+        tables.write("llm_energies", energy, energy_file)
     tables.write("llm_overlaps", frame, output)
 
 

@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from scaling.llm.checkpoint.files import File, Folder, MissingFileError, read
 from scaling.llm.checkpoint.hub import Repository
 from scaling.llm.checkpoint.safetensors_file import SafetensorsFile
-from scaling.llm.checkpoint.tensor import Tensor, UnsupportedCheckpointError
+from scaling.llm.checkpoint.tensor import DTYPES, Tensor, UnsupportedCheckpointError, whole
 from scaling.llm.checkpoint.torch_file import TorchFile
 
 
@@ -27,6 +30,15 @@ WEIGHT_FILES = (
 SMALL = 16 << 20  # bytes of a config or an index; the largest in use have about 1 MB
 MOST_PARTS = 2000  # layers or experts that a config may ask for; the largest in use ask for hundreds
 LARGEST_HEAD = (1 << 24, 1 << 15)  # nu, m, before anything of size nu or m x m is allocated
+
+
+# Gain of the final normalisation in the checkpoints of the architectures in use, with and without the model's prefix.
+GAINS = (
+    *("model.norm.weight", "norm.weight"),
+    *("model.decoder.final_layer_norm.weight", "decoder.final_layer_norm.weight"),
+    *("gpt_neox.final_layer_norm.weight", "final_layer_norm.weight"),
+    *("transformer.ln_f.weight", "ln_f.weight"),
+)
 
 
 class TensorNotFoundError(UnsupportedCheckpointError):
@@ -60,6 +72,7 @@ class Head:
     tied: bool  # input and output share it
     commit: str
     bytes_checkpoint: int | None  # all its tensors, in the container that was read
+    gain: NDArray[np.float32] | None = None  # of the final normalisation, (m,), which multiplies the columns
 
 
 def find_head(source: Folder | Repository) -> Head:
@@ -68,7 +81,7 @@ def find_head(source: Folder | Repository) -> Head:
     Raises TensorNotFoundError, UnsupportedCheckpointError, and what opening and reading raise.
     """
     config = json_object(source.open("config.json"))
-    file, found, size = open_checkpoint(source, config)
+    file, found, size, shards = open_checkpoint(source, config)
     name, tied = found or choose(file.names, config)
     if name not in file.names:
         raise UnsupportedCheckpointError(f"{source.name}: the index places {name} in {file.file.name}, which lacks it")
@@ -87,7 +100,35 @@ def find_head(source: Folder | Repository) -> Head:
             f"{source.name}: {name} has shape {tensor.shape}, which is no output matrix for {vocabulary} tokens "
             f"(two axes, at most {LARGEST_HEAD})"
         )
-    return Head(tensor, tied, source.commit, size)
+    return Head(tensor, tied, source.commit, size, find_gain(source, config, file, shards, tensor.shape[1]))
+
+
+def find_gain(
+    source: Folder | Repository,
+    config: dict[str, Any],
+    file: SafetensorsFile | TorchFile,
+    shards: Mapping[str, str],
+    m: int,
+) -> NDArray[np.float32] | None:
+    """The gain of the final normalisation, (m,); None where the checkpoint has none under a known name."""
+    for name in GAINS:
+        if name in file.names:
+            found = file
+        elif name in shards:
+            found = type(file)(source.open(shards[name]))
+        else:
+            continue
+        gain = gain_of(found.tensor(name) if name in found.names else None, m)
+        return gain if gain is None or not str(config.get("model_type")).startswith("gemma") else 1 + gain
+    return None
+
+
+def gain_of(tensor: Tensor | None, m: int) -> NDArray[np.float32] | None:
+    """The numbers of a gain; None for a tensor of another shape or type, or with a number that is not finite."""
+    if tensor is None or tensor.shape != (m,) or tensor.dtype not in DTYPES:
+        return None
+    gain = whole(tensor)
+    return gain if np.isfinite(gain).all() else None
 
 
 def json_object(file: File) -> dict[str, Any]:
@@ -104,8 +145,8 @@ def json_object(file: File) -> dict[str, Any]:
 
 def open_checkpoint(
     source: Folder | Repository, config: dict[str, Any]
-) -> tuple[SafetensorsFile | TorchFile, tuple[str, bool] | None, int | None]:
-    """The file with the head; its name and whether it is tied, if an index told; and the bytes of the checkpoint."""
+) -> tuple[SafetensorsFile | TorchFile, tuple[str, bool] | None, int | None, Mapping[str, str]]:
+    """The file with the head; its name and whether it is tied, if an index told; bytes of all; files of the shards."""
     for name in sorted(WEIGHT_FILES, key=lambda name: not source.has(name)):  # first what needs no request
         container = SafetensorsFile if "safetensors" in name else TorchFile
         try:
@@ -113,7 +154,7 @@ def open_checkpoint(
         except MissingFileError:
             continue
         if not name.endswith(".json"):
-            return container(file), None, file.size
+            return container(file), None, file.size, {}
         index = json_object(file)
         shards = index.get("weight_map")
         if not isinstance(shards, dict) or not all(isinstance(shard, str) for shard in shards.values()):
@@ -121,7 +162,7 @@ def open_checkpoint(
         found = choose(list(shards), config)
         metadata = index.get("metadata")
         size = metadata.get("total_size") if isinstance(metadata, dict) else None
-        return container(source.open(shards[found[0]])), found, size if isinstance(size, int) else None
+        return container(source.open(shards[found[0]])), found, size if isinstance(size, int) else None, shards
     raise UnsupportedCheckpointError(
         f"{source.name}: neither model.safetensors nor pytorch_model.bin, whole or in shards"
     )

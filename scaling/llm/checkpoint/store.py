@@ -18,6 +18,7 @@ from pathlib import Path
 
 from scaling.command import InputError, whole_file
 from scaling.llm.checkpoint.files import Folder, LocalFile, MissingFileError, plain, read
+from scaling.llm.checkpoint.gguf_file import open_gguf
 from scaling.llm.checkpoint.heads import find_head
 from scaling.llm.checkpoint.hub import COMMIT, BadAnswerError, Repository
 from scaling.llm.checkpoint.safetensors_file import SafetensorsFile
@@ -40,6 +41,9 @@ class Source:
     tied: bool
     bytes_read: int  # to find and read it
     bytes_checkpoint: int | None
+    gain: list[float] | None = None  # of the final normalisation, where it is known
+    vocabulary: int | None = None  # the tokenizer's size, where the checkpoint tells
+    format: str = ""  # of the checkpoint: safetensors, torch or gguf
 
 
 def load_head(source: Folder | Repository, folder: Path) -> tuple[Tensor, Source]:
@@ -111,13 +115,26 @@ def remember(source: Repository, home: Path) -> None:
         temporary.write_text(json.dumps(known, indent=1, sort_keys=True), encoding="utf-8")
 
 
+def gguf_head(path: Path) -> tuple[Tensor, Source]:
+    """The head of a checkpoint in GGUF files, of which `path` is the first."""
+    checkpoint = open_gguf(path)
+    head = checkpoint.head()
+    nbytes = sum(part.file.received for part in checkpoint.parts) + head.tensor.nbytes
+    gain = None if head.gain is None else head.gain.tolist()
+    found = "", head.tensor.name, head.tied, nbytes, head.bytes_checkpoint
+    return head.tensor, Source(*found, gain=gain, vocabulary=checkpoint.vocabulary, format="gguf")
+
+
 def local_head(source: Folder | Repository) -> tuple[Tensor, Source]:
     """Where the head lies in its checkpoint; `bytes_read` counts it as read."""
     head = find_head(source)
     nbytes = sum(file.received for file in source.files) + head.tensor.nbytes
     if isinstance(head.tensor.file, LocalFile) and head.tensor.crc32 is not None:
         check_crc32(head.tensor)
-    return head.tensor, Source(head.commit, head.tensor.name, head.tied, nbytes, head.bytes_checkpoint)
+    gain = None if head.gain is None else head.gain.tolist()
+    container = "safetensors" if ".safetensors" in head.tensor.file.name else "torch"
+    found = head.commit, head.tensor.name, head.tied, nbytes, head.bytes_checkpoint
+    return head.tensor, Source(*found, gain=gain, format=container)
 
 
 def check_crc32(tensor: Tensor) -> None:

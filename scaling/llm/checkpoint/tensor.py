@@ -13,6 +13,22 @@ from scaling.llm.checkpoint.files import File, LocalFile
 
 # The safetensors names of the types a head may have; BF16 is read as the upper half of a float32.
 DTYPES = {"F64": "f8", "F32": "f4", "F16": "f2", "BF16": "u2"}
+# The quantised types of GGUF: numbers in a block, and its bytes. A block lies in one row.
+QUANTISED = {
+    "Q8_0": (32, 34),
+    "Q4_0": (32, 18),
+    "Q4_1": (32, 20),
+    "Q5_0": (32, 22),
+    "Q5_1": (32, 24),
+    "Q4_K": (256, 144),
+    "Q5_K": (256, 176),
+    "Q6_K": (256, 210),
+}
+
+
+def block_of(dtype: str) -> tuple[int, int]:
+    """Numbers in a block of this type, and its bytes; plain types have blocks of one number."""
+    return QUANTISED.get(dtype) or (1, np.dtype(DTYPES[dtype]).itemsize)
 
 
 class UnsupportedCheckpointError(InputError):
@@ -25,7 +41,7 @@ class Tensor:
 
     file: File
     name: str
-    dtype: str  # as safetensors calls it, such as BF16
+    dtype: str  # as safetensors calls it, such as BF16, or GGUF, such as Q8_0
     shape: tuple[int, ...]
     start: int
     crc32: int | None = None  # of exactly these bytes, where the container has one
@@ -33,7 +49,15 @@ class Tensor:
     @property
     def nbytes(self) -> int:
         """Length in bytes."""
-        return math.prod(self.shape) * np.dtype(DTYPES[self.dtype]).itemsize
+        block, size = block_of(self.dtype)
+        return math.prod(self.shape) // block * size
+
+
+def whole(tensor: Tensor) -> NDArray[np.float32]:
+    """A small tensor of plain numbers, from this machine or not, as float32."""
+    content = b"".join(tensor.file.stream(tensor.start, tensor.nbytes))
+    values = np.frombuffer(content, np.dtype(DTYPES[tensor.dtype]).newbyteorder("<"))
+    return as_float32(values, tensor.dtype).reshape(tensor.shape)
 
 
 @dataclass(frozen=True)
@@ -53,14 +77,14 @@ class Rows:
         return nu, m
 
     def stored(self, start: int, stop: int) -> NDArray[np.generic]:
-        """Rows [start, stop) as they are stored, shape (stop - start, m)."""
+        """Rows [start, stop) as they are stored, shape (stop - start, m), or bytes of blocks when quantised."""
         width = self.tensor.nbytes // self.shape[0]
-        dtype = np.dtype(DTYPES[self.tensor.dtype]).newbyteorder("<")
+        dtype = np.dtype(DTYPES.get(self.tensor.dtype, "u1")).newbyteorder("<")
         stop = min(stop, self.shape[0])
         with open(self.tensor.file.name, "rb") as handle:
             handle.seek(self.tensor.start + start * width)
-            values = np.fromfile(handle, dtype, (stop - start) * self.shape[1])
-        return values.reshape(stop - start, self.shape[1])
+            values = np.fromfile(handle, dtype, (stop - start) * width // dtype.itemsize)
+        return values.reshape(stop - start, width // dtype.itemsize)
 
     def blocks(self, size: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """(first row, block of at most `size` rows), in order."""
@@ -69,7 +93,14 @@ class Rows:
 
 
 def as_float32(values: NDArray[np.generic], dtype: str) -> NDArray[np.float32]:
-    """Stored values as float32: exact for F32, F16 and BF16 (whose 16 bits are the upper half of a float32)."""
+    """Stored values as float32: exact for F32, F16 and BF16 (whose 16 bits are the upper half of a float32).
+
+    Quantised blocks, bytes by row, are multiplied out by the package `gguf` as in llama.cpp.
+    """
+    if dtype in QUANTISED:
+        from gguf import GGMLQuantizationType, dequantize  # only heads in GGUF need it
+
+        return np.asarray(dequantize(values, GGMLQuantizationType[dtype]), dtype=np.float32)
     if dtype == "BF16":
         return (values.astype(np.uint32) << np.uint32(16)).view(np.float32)
     return values.astype(np.float32, copy=False)
