@@ -46,7 +46,7 @@ record: environment
 	python -m scaling.readme record --config $(CONFIG) --figures $(wildcard results/figures/*.png) \
 	    --tables $(filter-out %/toy_curves.csv %/toy_features.csv,$(wildcard results/tables/*.csv))
 	snakemake --rulegraph mermaid-js > resources/recorded/rules.mmd
-	snakemake --cores 1 readme
+	python -m scaling.readme write
 
 report: environment
 	snakemake --report results/report.html

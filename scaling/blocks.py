@@ -14,6 +14,18 @@ from scaling.command import InputError
 
 
 VERDICTS = ("reproduced", "inconclusive", "differs", "no_verdict")
+# Claims that the README shows.
+KEY_CLAIMS = (
+    "toy.exponent_strong_even",
+    "toy.exponent_strong_figure",
+    "toy.phi_half_strong",
+    "toy.overlap_strong_rows",
+    "toy.weak_loss",
+    "llm.chinchilla_alpha_m",
+    "suites.width_exponent",
+    "bigram.exponent_narrow",
+    "attention.k_means_exact",
+)
 LISTED = 6  # so many published numbers of a claim stand one by one, and ours in the same order
 BOUNDS = {"at least": "≥ ", "at most": "≤ "}
 ORIGINS = {
@@ -54,33 +66,49 @@ def together(values: pd.Series, one_by_one: bool) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def claims(recorded: Path) -> str:
-    """Verdicts by origin, then one row per claim that was run, and the claims that were not run as a line below."""
+def headline(recorded: Path) -> str:
+    """How many numbers have which verdict, one line per origin of the claim."""
     frame = tables.read("claims", recorded / "claims.csv")
     done = frame[frame["verdict"] != "not_run"]
     lines = [
-        f"{len(part)} numbers {words}: {counted(part['verdict'])}.  "
+        f"- {len(part)} numbers {words}: {counted(part['verdict'])}."
         for origin, words in ORIGINS.items()
         if len(part := done[done["origin"] == origin])
     ]
-    rows = []
-    for _, part in done.groupby("id", sort=False):
-        expected = [number(*pair) for pair in zip(part["expected"], part["expected_err"], strict=True)]
-        ours = [number(*pair) for pair in zip(part["ours"], part["ours_err"], strict=True)]
-        same = len(set(expected)) == 1
-        listed = not same and len(part) <= LISTED
-        bound = BOUNDS.get(part["relation"].iloc[0], "")
-        rows.append(
-            [
-                part["claim"].iloc[0],
-                ", ".join(part["where"].unique()),
-                part["origin"].iloc[0],
-                bound + (expected[0] if same else together(part["expected"], listed)),
-                ours[0] if len(part) == 1 else together(part["ours"], listed),
-                counted(part["verdict"]) if len(part) > 1 else part["verdict"].iloc[0].replace("_", " "),
-            ]
-        )
-    lines += ["", *markdown_table(["claim", "where", "origin", "expected", "ours", "verdict"], rows)]
+    return "\n".join([*lines, f"- {len(frame) - len(done)} numbers were not run in the recorded study."])
+
+
+def claim_row(part: pd.DataFrame) -> list[str]:
+    """One claim at all its settings: claim, where, origin, expected, ours, verdict."""
+    expected = [number(*pair) for pair in zip(part["expected"], part["expected_err"], strict=True)]
+    ours = [number(*pair) for pair in zip(part["ours"], part["ours_err"], strict=True)]
+    same = len(set(expected)) == 1
+    listed = not same and len(part) <= LISTED
+    return [
+        part["claim"].iloc[0],
+        ", ".join(part["where"].unique()),
+        part["origin"].iloc[0],
+        BOUNDS.get(part["relation"].iloc[0], "") + (expected[0] if same else together(part["expected"], listed)),
+        ours[0] if len(part) == 1 else together(part["ours"], listed),
+        counted(part["verdict"]) if len(part) > 1 else part["verdict"].iloc[0].replace("_", " "),
+    ]
+
+
+def results(recorded: Path) -> str:
+    """The claims of KEY_CLAIMS that were run."""
+    frame = tables.read("claims", recorded / "claims.csv")
+    done = frame[frame["verdict"] != "not_run"]
+    parts = [done[done["id"] == name] for name in KEY_CLAIMS]
+    rows = [claim_row(part) for part in parts if len(part)]
+    return "\n".join(markdown_table(["claim", "where", "origin", "expected", "ours", "verdict"], rows))
+
+
+def claims(recorded: Path) -> str:
+    """One row per claim that was run, and the claims that were not run as a line below."""
+    frame = tables.read("claims", recorded / "claims.csv")
+    done = frame[frame["verdict"] != "not_run"]
+    rows = [claim_row(part) for _, part in done.groupby("id", sort=False)]
+    lines = markdown_table(["claim", "where", "origin", "expected", "ours", "verdict"], rows)
     missing = frame.loc[frame["verdict"] == "not_run", "claim"].value_counts(sort=False)
     if len(missing):
         names = "; ".join(f"{claim} ({count} row{'s' if count > 1 else ''})" for claim, count in missing.items())
@@ -201,15 +229,15 @@ def run(recorded: Path) -> str:
     return (
         f"Recorded on {content['date']} ({versions}): {len(models)} toy models, trained in "
         f"{models['seconds'].sum() / 60:.0f} minutes of one core, and {len(members)} language models, in "
-        f"{members['seconds'].sum() / 60:.0f}. Its config and tables stand in [resources/recorded](resources/recorded)."
+        f"{members['seconds'].sum() / 60:.0f}. [resources/recorded](resources/recorded) contains its config and tables."
     )
 
 
 def table_index(recorded: Path) -> str:
-    """One line a table, with a link to its section of the data dictionary."""
+    """One line per table, with a link to its section of the data dictionary."""
     rows = []
     for name, table in tables.dictionary().items():
-        link = f"[`{name}.csv`](docs/data_dictionary.md#{name}csv)"
+        link = f"[`{name}.csv`](#{name}csv)"
         rows.append([link, str(len(table["columns"])), table["description"]])
     return "\n".join(markdown_table(["table", "columns", "what a row is"], rows))
 
@@ -249,12 +277,12 @@ def gallery(recorded: Path) -> str:
         parts = re.match(
             r"\*\*(.+?)\.?\*\*(?: \((?:the paper's )?([^;)]+))?", caption.read_text(encoding="utf-8"), re.DOTALL
         )
-        if parts is None or not picture.is_file() or name == "claims":  # these numbers stand as a table
+        if parts is None or not picture.is_file():
             continue
         title = " ".join(parts[1].split())
         where = parts[2] or "Not in the paper"
         where = where[0].upper() + where[1:]
-        cells.append(f"**{where}.** {title}<br>![{name}](resources/recorded/figures/{name}.png)")
+        cells.append(f"**{where}.** {title}<br>![{name}](../resources/recorded/figures/{name}.png)")
     pairs = [[*cells[i : i + 2], ""][:2] for i in range(0, len(cells), 2)]
     return "\n".join(markdown_table(["", ""], pairs))
 
@@ -292,6 +320,8 @@ def suites(recorded: Path) -> str:
 
 
 BLOCKS: dict[str, Callable[[Path], str]] = {
+    "headline": headline,
+    "results": results,
     "exponents": exponents,
     "claims": claims,
     "all_claims": all_claims,

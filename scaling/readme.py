@@ -1,8 +1,8 @@
-"""The marked blocks of README.md and docs/*.md, written from a recorded run, so that no number in them is typed.
+"""Write the marked blocks of README.md and docs/*.md from a recorded run, so that no number in them is typed.
 
-A block stands between `<!-- name: begin -->` and `<!-- name: end -->`; the names are those of scaling.blocks.BLOCKS.
-`record` copies small tables and pictures of a run to `resources/recorded` with its config, versions and date; `write`
-renews the blocks; `check` fails when a document differs from what `write` would make of it.
+A block lies between `<!-- name: begin -->` and `<!-- name: end -->`; scaling.blocks.BLOCKS lists the names. `record`
+copies small tables and pictures of a run to `resources/recorded` with its config, versions and date; `write` renews
+the blocks; `check` fails when a document differs from what `write` would write.
 """
 
 import argparse
@@ -22,11 +22,14 @@ from scaling.command import InputError, whole_file
 
 
 PACKAGES = ["numpy", "scipy", "pandas", "torch", "numba", "snakemake", "transformers"]
-DOCUMENTS = [Path("README.md")] + [
-    Path("docs") / f"{name}.md" for name in ("claims", "claims_rule", "data_dictionary", "suites")
-]
 SHEET_WIDTH = 1600  # pixels, of the sheet of all figures
 PICTURE_WIDTH = 840  # pixels: two beside each other on a README's page, sharp on a dense screen
+
+
+def documents(root: Path) -> list[Path]:
+    """README.md and the pages of docs that have marked blocks, below the repository's folder `root`."""
+    pages = [root / "README.md", *sorted((root / "docs").glob("*.md"))]
+    return [page for page in pages if ": begin -->" in page.read_text(encoding="utf-8")]
 
 
 def with_blocks(text: str, recorded: Path) -> str:
@@ -85,9 +88,9 @@ def main() -> None:
     recording.add_argument("--tables", type=Path, nargs="+", required=True, help="tables, such as results/tables/*.csv")
     recording.add_argument("--figures", type=Path, nargs="*", default=[], help="figures, such as results/figures/*.png")
     recording.add_argument("--config", type=Path, nargs="+", required=True, help="config files of the run, in order")
-    for name, meaning in (("write", "renew the blocks"), ("check", "fail when a block is not what write would make")):
+    for name, meaning in (("write", "renew the blocks"), ("check", "fail if a block differs from the recorded run")):
         part = commands.add_parser(name, help=meaning)
-        part.add_argument("--documents", type=Path, nargs="+", default=DOCUMENTS, help="files with marked blocks")
+        part.add_argument("--root", type=Path, default=Path(), help="folder of the repository")
     for part in commands.choices.values():
         part.add_argument(
             "--recorded", type=Path, default=Path("resources/recorded"), help="folder of the recorded run"
@@ -100,14 +103,14 @@ def main() -> None:
             "%s: recorded %d tables and %d pictures", options.recorded, len(options.tables), len(options.figures)
         )
         return
-    for document in options.documents:
+    for document in documents(options.root):
         text = document.read_text(encoding="utf-8")
         try:
             renewed = with_blocks(text, options.recorded.resolve())
         except InputError as error:
             raise InputError(f"{document}: {error}") from None
         if options.command == "check" and renewed != text:
-            raise InputError(f"{document}: blocks differ from {options.recorded}; type `snakemake --cores all readme`")
+            raise InputError(f"{document}: blocks differ from {options.recorded}; run `python -m scaling.readme write`")
         if renewed != text:
             with whole_file(document) as temporary:
                 temporary.write_text(renewed, encoding="utf-8")

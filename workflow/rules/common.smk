@@ -7,7 +7,6 @@ import platform
 import re
 import shlex
 import sys
-from glob import glob
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -207,11 +206,6 @@ def token_entry(wildcards):
 def published_folder(wildcards, input):
     """Folder of the numbers read off the paper."""
     return Path(input.published[0]).parent
-
-
-def recorded_folder(wildcards, input):
-    """Folder of the recorded run."""
-    return Path(input.run).parent
 
 
 def table_caption(table):

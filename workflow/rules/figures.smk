@@ -27,13 +27,6 @@ OVERVIEW_FIGURES = [
     "fig8b_llm_loss",
     "llm_family",
 ]
-DOCUMENTS = [
-    "README.md",
-    "docs/claims.md",
-    "docs/claims_rule.md",
-    "docs/data_dictionary.md",
-    "docs/suites.md",
-]  # with marked blocks
 # Rows by the ten thousand: these tables are no pages of the report.
 LONG_TABLES = ["toy_curves", "toy_features", "attention_phase", "attention_tokens"]
 PAGES = [
@@ -159,28 +152,3 @@ rule show_tables:
         "Writing the tables as pages of the report (log: {log})"
     shell:
         "python -m scaling.pages --tables {input} --output {output} > {log} 2>&1"
-
-
-# Asked for by name: `snakemake --cores all readme`. The documents are no outputs, for Snakemake removes outputs before a job.
-rule readme:
-    input:
-        run=f"{workflow.basedir}/resources/recorded/run.yaml",
-        recorded=sorted(glob(f"{workflow.basedir}/resources/recorded/**/*.*", recursive=True)),
-    output:
-        touch("results/readme.done"),
-    log:
-        "logs/readme.log",
-    conda:
-        "../envs/scaling.yaml"
-    threads: 1
-    resources:
-        mem_mb=500,
-    params:
-        documents=[f"{workflow.basedir}/{name}" for name in DOCUMENTS],
-        recorded=recorded_folder,
-        source=source_fingerprint("readme"),
-    message:
-        "Writing the marked blocks of README.md and docs (log: {log})"
-    shell:
-        "python -m scaling.readme write --recorded {params.recorded:q}"
-        " --documents {params.documents:q} > {log} 2>&1"
