@@ -1,5 +1,6 @@
 """A rule follows every module that its command imports, near or far, whatever Snakemake sees."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -35,8 +36,8 @@ def test_training_language_models_follows_neither_their_measurement_nor_the_hub(
     assert not reached & {"geometry", "tables", "llm/losses", "llm/windows", "llm/overlaps", "llm/checkpoint/hub"}
 
 
-def test_toy_and_llm_do_not_import_each_other() -> None:
-    for first, second in (("toy", "llm"), ("llm", "toy")):
+def test_studies_do_not_import_each_other() -> None:
+    for first, second in itertools.permutations(("toy", "llm", "bigram", "attention"), 2):
         for path in (ROOT / "scaling" / first).rglob("[!_]*.py"):
             reached = sources.sources([path.relative_to(ROOT / "scaling").with_suffix("").as_posix()])
             assert not [module for module in reached if module.startswith(f"{second}/")], path

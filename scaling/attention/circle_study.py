@@ -4,6 +4,7 @@ python -m scaling.attention.circle_study --seeds 10 --tables results/tables
 """
 
 import argparse
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,11 @@ from scaling.command import InputError, run
 
 MODE_BETAS = (2.0, 5.0, 9.0, 16.0, 32.0)
 MODE_TOKENS = 128
-FREE_BETAS, CAUSAL_BETAS = (4.0, 16.0, 64.0, 256.0), (16.0, 64.0, 256.0)
+UNMASKED = 4.0  # at this beta and below delta = 4 beta^(-1/2) spans the circle, so that there is no causal run
 TOKENS = 200  # of arXiv 2411.04990, Fig. 2, which has beta = 64 and delta = 4 beta^(-1/2)
 STEP, EARLY, FREE_TIME, CAUSAL_TIME = 0.1, 30.0, 100.0, 150.0
 NEAR = 0.1  # rad from a Renyi centre
 SYNCHRONISATION_BETAS = (-1.0, -0.75, -0.7, -0.68, -0.65, -0.6, -0.5, -0.16, 0.0, 4.0)
-NOISE_DIMENSIONS = (2, 3, 8)
 BELOW = 1e-6  # relative distance of the coupling below K_#; shifts the measured threshold by about its square root
 
 
@@ -128,16 +128,22 @@ def main() -> None:
     """Command line: measure and write four tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10, help="starts per beta of the metastable clusters")
+    parser.add_argument("--betas", nargs="+", type=float, default=[4, 16, 64, 256], help="inverse temperatures")
+    parser.add_argument("--noise-dimensions", nargs="*", type=int, default=[2, 3, 8], help="d of the noisy model")
     parser.add_argument("--tables", type=Path, required=True, help="folder of the tables to write")
     arguments = parser.parse_args()
     if arguments.seeds < 2:
         raise InputError(f"seeds = {arguments.seeds}: a standard error needs at least 2")
+    if not all(0 < beta < math.inf for beta in arguments.betas):
+        raise InputError(f"betas {arguments.betas}: every inverse temperature must be positive and finite")
+    noise_columns = list(tables.dictionary()["attention_noise"]["columns"])
     columns = list(tables.dictionary()["attention_metastable"]["columns"])
     with threadpool_limits(1):
         metastable = [
             row
-            for causal, betas in ((False, FREE_BETAS), (True, CAUSAL_BETAS))
-            for beta in betas
+            for causal in (False, True)
+            for beta in arguments.betas
+            if not causal or beta > UNMASKED
             for row in metastable_rows(beta, causal, arguments.seeds)
         ]
         found = {
@@ -146,7 +152,7 @@ def main() -> None:
             ),
             "attention_metastable": pd.DataFrame(metastable).reindex(columns=columns),
             "attention_synchronisation": synchronisation_table(),
-            "attention_noise": pd.DataFrame([noise_row(d) for d in NOISE_DIMENSIONS]),
+            "attention_noise": pd.DataFrame([noise_row(d) for d in arguments.noise_dimensions], columns=noise_columns),
         }
     for name, table in found.items():
         tables.write(name, table, arguments.tables / f"{name}.csv")

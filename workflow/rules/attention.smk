@@ -72,12 +72,14 @@ rule measure_k_means:
         mem_mb=1000,
         runtime=60,
     params:
-        starts=ATTENTION["k_means_starts"],
+        data=ATTENTION["k_means"]["data"],
+        starts=ATTENTION["k_means"]["starts"],
         source=source_fingerprint("attention/k_means_study"),
     message:
         "Comparing the k-means circuit with scikit-learn (log: {log})"
     shell:
-        "python -m scaling.attention.k_means_study --starts {params.starts} --tables results/tables > {log} 2>&1"
+        "python -m scaling.attention.k_means_study --data {params.data} --starts {params.starts}"
+        " --tables results/tables > {log} 2>&1"
 
 
 rule train_lloyd_networks:
@@ -158,12 +160,15 @@ rule measure_tokens_on_the_circle:
         mem_mb=2000,
         runtime=240,
     params:
-        seeds=ATTENTION["circle_seeds"],
+        seeds=ATTENTION["circle"]["seeds"],
+        betas=ATTENTION["circle"]["betas"],
+        noise=ATTENTION["circle"]["noise_dimensions"],
         source=source_fingerprint("attention/circle_study"),
     message:
         "Measuring tokens on the circle (log: {log})"
     shell:
-        "python -m scaling.attention.circle_study --seeds {params.seeds} --tables results/tables > {log} 2>&1"
+        "python -m scaling.attention.circle_study --seeds {params.seeds} --betas {params.betas}"
+        " --noise-dimensions {params.noise} --tables results/tables > {log} 2>&1"
 
 
 rule measure_markov_generators:
