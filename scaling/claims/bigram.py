@@ -29,6 +29,7 @@ RIVALS = {
     "frequency": "the frequencies of contexts, one dimension each",
     "successors": "the number of successors, two dimensions each",
 }
+SIZED = ("chi_square", "log_spectrum")  # the others have a fitted constant or are bounds
 
 
 def free(frame: pd.DataFrame) -> pd.DataFrame:
@@ -182,7 +183,7 @@ def decay_gain(study: Study) -> Iterator[Result]:
 
 
 def register_rival(rival: str, meaning: str) -> None:
-    """Register two claims about one rival: its exponent and, unless its constant is fitted, its size."""
+    """Register the claim about a rival's exponent and, for the estimates of SIZED, the one about its size."""
 
     @claim(
         id=f"bigram.rival_{rival}",
@@ -208,25 +209,25 @@ def register_rival(rival: str, meaning: str) -> None:
                 curve=f"exponent, {row.matrix}, all",
             )
 
-    if rival == "overlap":
+    if rival not in SIZED:
         return
 
     @claim(
         id=f"bigram.size_{rival}",
         text=f"bigram model: {meaning} gives the size of the excess",
-        quantity="predicted over measured excess, geometric mean over m <= n/16",
-        expected=1.0,
+        quantity="log of predicted over measured excess, mean over m <= n/16",
+        expected=0.0,
         expected_kind="derived",
-        delta=RATIO,
+        delta=math.log(1 + RATIO),
         tables=["bigram_rivals"],
         **COMMON,
     )
     def size(study: Study) -> Iterator[Result]:
-        """Geometric mean over widths; its error is the scatter between widths."""
+        """Mean over widths; its error is from the scatter between widths."""
         rows = counted(free(study.table("bigram_rivals")))
         for row in records(rows[(rows["rival"] == rival) & (rows["window"] == "narrow")]):
-            error = row.ratio * row.log_rms / math.sqrt(row.n_points - 1)
-            ours = Estimate(value=row.ratio, stderr=error, df=row.n_points - 1, n=row.n_points)
+            error = row.log_rms / math.sqrt(row.n_points - 1)
+            ours = Estimate(value=math.log(row.ratio), stderr=error, df=row.n_points - 1, n=row.n_points)
             yield Result(ours=ours, setting=row.matrix)
 
 

@@ -101,7 +101,7 @@ def exponent_table(models: pd.DataFrame) -> pd.DataFrame:
 
 
 def rival_table(models: pd.DataFrame) -> pd.DataFrame:
-    """Table `bigram_rivals` of table `bigram_models`: windows with three widths and an excess above zero."""
+    """Table `bigram_rivals` of table `bigram_models`: windows with three widths where an excess is left."""
     rows = []
     for names, part in curves(models):
         for window, inside in windows(part):
@@ -110,8 +110,8 @@ def rival_table(models: pd.DataFrame) -> pd.DataFrame:
                 continue
             for rival, column in RIVALS.items():
                 predicted = inside[column].astype(float)
-                if predicted.isna().any() or (predicted <= 0).any():
-                    continue
+                if predicted.isna().any() or (predicted <= 0).any() or predicted.max() < predicted.min() * (1 + 1e-9):
+                    continue  # not predicted, zero within the window, or the same at every width
                 log_ratio = (predicted / inside["excess"]).map(np.log).groupby(inside["m"]).mean()
                 prediction = curve.line(inside["m"], predicted)
                 rows.append(
