@@ -8,12 +8,23 @@ MECHANISM_TABLES = [
     "toy_part_exponents",
     "intervention_exponents",
     "mediation",
+    "mean_field",
 ]
+MECHANISM_FIGURES = {
+    "mechanism_loss": "loss and exponents from b ~ N(0, 1) and from b = 0",
+    "mechanism_parts": "what the loss is made of",
+    "mechanism_live": "represented features by norm and by function",
+    "mechanism_onset": "where features begin to fall silent",
+    "mechanism_interventions": "silent features revived",
+    "mechanism_geometry": "what about the overlaps sets the loss",
+    "mechanism_theory": "mean-field theory of even frequencies",
+}
 
 
 rule mechanism:
     input:
         expand("results/tables/{table}.csv", table=MECHANISM_TABLES),
+        expand("results/figures/{figure}.{ending}", figure=MECHANISM_FIGURES, ending=["svg", "png"]),
 
 
 rule split_one_active:
@@ -134,3 +145,64 @@ rule fit_mediation:
     shell:
         "python -m scaling.fits.mediation --models {input.models} --features {input.features}"
         " --one-active {input.one_active} --interventions {input.interventions} --output {output} > {log} 2>&1"
+
+
+rule tabulate_mean_field:
+    output:
+        "results/tables/mean_field.csv",
+    log:
+        "logs/fits/mean_field.log",
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+    params:
+        n=[1000, 10_000, 1_000_000],
+        m=[10, 15, 25, 39, 63, 100, 160, 250, 400, 630, 1000, 1600, 2500, 4000, 6300],
+        source=source_fingerprint("mean_field"),
+    message:
+        "Computing the mean-field theory (log: {log})"
+    shell:
+        "python -m scaling.mean_field --n {params.n} --m {params.m} --output {output} > {log} 2>&1"
+
+
+rule draw_mechanism_figures:
+    input:
+        models="results/tables/toy_models.csv",
+        exponents="results/tables/toy_exponents.csv",
+        interventions="results/tables/interventions.csv",
+        mediation="results/tables/mediation.csv",
+        mean_field="results/tables/mean_field.csv",
+        published=expand(
+            "{folder}/{name}.csv",
+            folder=f"{workflow.basedir}/resources/published",
+            name=["fig6e_model_exponent", "fig7b_density_scaling"],
+        ),
+    output:
+        [
+            report(
+                f"results/figures/{figure}.svg",
+                caption=f"../report/{figure}.rst",
+                category="Toy model",
+                labels={"figure": "not in the paper", "shows": shows},
+            )
+            for figure, shows in MECHANISM_FIGURES.items()
+        ],
+        expand("results/figures/{figure}.png", figure=MECHANISM_FIGURES),
+    log:
+        "logs/figures/mechanism.log",
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        figures=" ".join(MECHANISM_FIGURES),
+        source=source_fingerprint("figures/mechanism"),
+    message:
+        "Drawing what the toy models' loss is made of (log: {log})"
+    shell:
+        "python -m scaling.figures.mechanism --figure {params.figures} --models {input.models}"
+        " --exponents {input.exponents} --interventions {input.interventions} --mediation {input.mediation}"
+        " --mean-field {input.mean_field} --published {input.published} --output {output} > {log} 2>&1"
