@@ -43,7 +43,8 @@ def holm(pvalues: pd.Series, studies: pd.Series, curves: pd.Series) -> pd.Series
     smallest["factor"] = study["p"].transform("size") - study.cumcount()
     smallest["reached"] = (smallest["factor"] * smallest["p"]).groupby(smallest["study"]).cummax()
     rows = tested.reset_index().merge(smallest.drop(columns="p"), on=["study", "curve"]).set_index("index")
-    return np.maximum(rows["factor"] * rows["p"], rows["reached"]).clip(upper=1.0).reindex(pvalues.index)
+    adjusted = (rows["factor"] * rows["p"]).clip(lower=rows["reached"]).clip(upper=1.0)
+    return adjusted.reindex(pvalues.index)
 
 
 def judged(rows: pd.DataFrame) -> pd.DataFrame:
