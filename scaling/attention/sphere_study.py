@@ -21,6 +21,7 @@ from scaling.command import InputError, run
 
 # The authors' phase diagram: n tokens, SA, Euler steps of 0.1 up to t = 30, pairs with an inner product above 0.999.
 TOKENS, STEP, LONGEST, LARGEST_BETA = 32, 0.1, 30.0, 9.0
+BLOCK = 128  # draws at a time
 RECORDED_EVERY = 5  # steps between rows of the phase diagram
 CHECKED_BETAS = (0.5, 1.0, 4.0, 9.0)
 SHOWN_BETAS, SHOWN_TIMES, SHOWN_TOKENS = (1.0, 9.0, 36.0), (0.0, 2.0, 5.0, 15.0, 60.0), 150
@@ -67,13 +68,16 @@ def flow_row(beta: float, flow: sphere.Flow, n: int = 64, d: int = 3) -> dict[st
 
 def phase(d: int, beta: float, draws: int, rng: np.random.Generator) -> Array:
     """Share of clustered pairs at each step and draw under SA from uniform tokens; shape (steps + 1, draws)."""
-    x = sphere.uniform(TOKENS, d, rng, draws)
-    G = x @ np.swapaxes(x, -1, -2)
-    shares = [sphere.clustered_share(G)]
-    for _ in range(round(LONGEST / STEP)):
-        G = sphere.gram_step(G, beta, STEP)
-        shares.append(sphere.clustered_share(G))
-    return np.array(shares)
+    blocks = []
+    for first in range(0, draws, BLOCK):
+        x = sphere.uniform(TOKENS, d, rng, min(BLOCK, draws - first))
+        G = x @ np.swapaxes(x, -1, -2)
+        shares = [sphere.clustered_share(G)]
+        for _ in range(round(LONGEST / STEP)):
+            G = sphere.gram_step(G, beta, STEP)
+            shares.append(sphere.clustered_share(G))
+        blocks.append(np.array(shares))
+    return np.concatenate(blocks, 1)
 
 
 def half_time(share: Array) -> float:
