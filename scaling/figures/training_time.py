@@ -52,13 +52,14 @@ def training_time(exponents: pd.DataFrame, curves: pd.DataFrame, flow: pd.DataFr
             style.log_axis(axis, "x")
             style.log_axis(axis, "y")
             guide(axis, part, *GUIDES[study])
+            axis.set_ylim(bottom=float(part["final_loss"].min()) / 100)  # room for the legend
             axis.legend(loc="lower left", fontsize=6.5)
     axes[0].set(xlabel="training step $t$", ylabel="training loss $L$")
     axes[1].set(xlabel="time $t$ (steps × step size)", ylabel="excess $L - H$ (nats per token)")
     style.foot(
         figure,
-        "Numbers: exponent a of C/t^a + L0 fitted to the last decade, with the 95 % profile interval. Dotted: that L0. "
-        "Dashed: published exponents.",
+        "Numbers: exponent $a$ of $C t^{-a} + L_0$ fitted to the last decade, with the 95 % profile interval. Dotted: that "
+        "$L_0$. Dashed: published exponents.",
     )
     return figure
 
