@@ -144,7 +144,7 @@ def _packings(axes: Axes, frame: pd.DataFrame) -> None:
             )
     for axis in "xy":
         style.log_axis(axes, axis)
-    axes.legend(loc="lower right")
+    axes.legend(loc="best")
 
 
 def _predictions(axes: Axes, mediation: pd.DataFrame) -> None:

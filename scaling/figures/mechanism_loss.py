@@ -13,7 +13,10 @@ from scaling.figures.study import Study, described, fullest, nearest, over_seeds
 
 
 GAMMA = -0.5556  # weight decay drawn, the paper's Fig. 7
-INITIAL_BIAS = {"normal": ("b ~ N(0, 1), the paper's", style.BLUE, "o"), "zero": ("b = 0", style.VERMILION, "s")}
+INITIAL_BIAS = {
+    "normal": (r"$b \sim N(0, 1)$, the paper's", style.BLUE, "o"),
+    "zero": ("$b$ = 0", style.VERMILION, "s"),
+}
 PART = {
     "silent": (style.GREY, "silent features"),
     "shrink": (style.BLUE, "shrink"),
@@ -157,7 +160,7 @@ def mechanism_parts(study: Study) -> Figure:
         style.panel_title(panel, "abcd"[k], rf"$\alpha$ = {style.number(alphas[k // 2])}, {INITIAL_BIAS[start][0]}")
         _shares(panel, part)
     if alphas:
-        figure.legend(handles=handles, loc="outside lower center", ncols=4)
+        figure.legend(handles=handles, loc="outside upper center", ncols=4)
     style.foot(figure, described(models, "none") + " Above the bars: number of silent features.")
     return figure
 
