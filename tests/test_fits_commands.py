@@ -50,7 +50,7 @@ def test_toy_tables(tmp_path: Path, call: Callable[..., None]) -> None:
     models = tables.read("toy_models", paths["toy_models"])
     table = tables.read("toy_exponents", exponents)
     assert len(table) == models.groupby(toy.KEY, dropna=False).ngroups
-    assert not table.duplicated(toy.CURVE).any()
+    assert not table.duplicated(toy.KEY).any()
     one = table[(table["experiment"] == "decay_sweep") & (table["alpha"] == 1) & (table["gamma"] < 0)].iloc[0]
     assert (one["n_points"], one["n_seeds"], one["status"]) == (6, 2, "converged")
     assert one["predicted_exponent"] == 1
