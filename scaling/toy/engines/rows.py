@@ -22,6 +22,40 @@ def exchange(dY, Y, i, dX, X, j, a):
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
+def distance(X, i, Y, j):
+    """||X_i - Y_j||."""
+    square = np.float32(0)
+    for c in range(X.shape[1]):
+        d = X[i, c] - Y[j, c]
+        square += d * d
+    return np.sqrt(square)
+
+
+@numba.njit(cache=True, fastmath=True, error_model="numpy")
+def scatter(Y, rows, weights, count, X, i):
+    """Y[rows_t] += weights_t X_i."""
+    for t in range(count):
+        j, a = rows[t], weights[t]
+        for c in range(Y.shape[1]):
+            Y[j, c] += a * X[i, c]
+
+
+@numba.njit(cache=True, fastmath=True, error_model="numpy")
+def gather(Y, i, X, rows, weights, count):
+    """Y_i += sum_t weights_t X[rows_t], four rows at a time."""
+    t = 0
+    while t + 4 <= count:
+        j, j1, j2, j3 = rows[t], rows[t + 1], rows[t + 2], rows[t + 3]
+        a, a1, a2, a3 = weights[t], weights[t + 1], weights[t + 2], weights[t + 3]
+        for c in range(Y.shape[1]):
+            Y[i, c] += (a * X[j, c] + a1 * X[j1, c]) + (a2 * X[j2, c] + a3 * X[j3, c])
+        t += 4
+    while t < count:
+        add(Y, i, X, rows[t], weights[t])
+        t += 1
+
+
+@numba.njit(cache=True, fastmath=True, error_model="numpy")
 def reach_alone(flags, b, G, r, v):
     """Flag the outputs that can fire in samples whose one active feature is at most v: max(b, b + v G_r) > 0."""
     for j in range(G.shape[1]):

@@ -13,25 +13,21 @@ import numpy as np
 from scaling.toy.engines.choice import row_cost
 from scaling.toy.engines.gram_step import sums_alone, sums_own
 from scaling.toy.engines.outputs import norm
-from scaling.toy.engines.rows import add, collect_set
+from scaling.toy.engines.rows import add, collect_set, distance, gather, scatter
 from scaling.toy.engines.screening import (
     AGE,
     ALONE,
     COST,
     LONGEST_C,
     MOST,
-    ROUNDING,
     SHIFTS,
     UNITS,
-    add_four,
-    add_two,
-    begin_sum,
-    compare,
-    compare_two,
-    distance,
-    finish_sum,
+    choose_units,
+    compare_many,
+    compare_one,
     measure,
     renew_rows,
+    rounding,
 )
 
 
@@ -63,30 +59,6 @@ def keep_fired(hit, product, W, b, candidates, count, X, i, top, alone):
     return hits
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
-def scatter(Y, rows, weights, count, X, i):
-    """Y[rows_t] += weights_t X_i."""
-    for t in range(count):
-        j, a = rows[t], weights[t]
-        for c in range(Y.shape[1]):
-            Y[j, c] += a * X[i, c]
-
-
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
-def gather(Y, i, X, rows, weights, count):
-    """Y_i += sum_t weights_t X[rows_t], four rows at a time."""
-    t = 0
-    while t + 4 <= count:
-        j, j1, j2, j3 = rows[t], rows[t + 1], rows[t + 2], rows[t + 3]
-        a, a1, a2, a3 = weights[t], weights[t + 1], weights[t + 2], weights[t + 3]
-        for c in range(Y.shape[1]):
-            Y[i, c] += (a * X[j, c] + a1 * X[j1, c]) + (a2 * X[j2, c] + a3 * X[j3, c])
-        t += 4
-    while t < count:
-        add(Y, i, X, rows[t], weights[t])
-        t += 1
-
-
 @numba.njit(cache=True)
 def all_outputs(candidates, n):
     """Make every output a candidate."""
@@ -98,26 +70,28 @@ def all_outputs(candidates, n):
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
 def alone_rows(sc, W, b, work, u, longest, unit, step):
     """Add samples with one active feature to work.dW and work.db; return error, candidates and outputs that fired."""
-    # Taken out of the tuples once: each time costs two atomic operations.
+    # Taken out of the tuples once: each access costs two atomic operations.
     flags, words, candidates, hit, product = sc.flags, sc.words, sc.candidates, sc.hit, sc.product
     least, drift_q, q, R, length_R, valid = sc.least, sc.drift_q, sc.q, sc.R, sc.length_R, sc.valid
-    active, start_of, values, dW, db = work.active, work.alone_start, work.alone_value, work.dW, work.db
-    n = b.shape[0]
-    renewal = row_cost(n, W.shape[1])
+    active, alone_start, values, dW, db = work.active, work.alone_start, work.alone_value, work.dW, work.db
+    n, m = W.shape
+    renewal = row_cost(n, m)
+    inexact = rounding(m, 1, max(longest, np.float32(sc.number[LONGEST_C])))
     loss, looked, fired = 0.0, 0, 0
     for r in range(u):
-        start, stop = start_of[r], start_of[r + 1]
+        start, stop = alone_start[r], alone_start[r + 1]
         if start == stop:
             continue
         i = active[r]
         top = np.float32(0)
         for t in range(start, stop):
             top = max(top, values[t])
-        moved, size = distance(W, i, R, i), top * length_R[i]
-        offset = (top * moved * longest + ROUNDING * (1 + size)) / unit + 2
-        w, w_drift = np.int64(top * UNITS) + 1, np.int64(min(size * step / unit, np.float32(MOST))) + 1
+        moved = distance(W, i, R, i)
+        offset = top * (moved * longest + inexact) / unit + 2
+        w_drift = np.int64(min(top * length_R[i] * step / unit, np.float32(MOST))) + 1
+        w = np.int64(top * UNITS) + 1
         if offset + 127 * (w + w_drift) < MOST:
-            compare(flags, least, ALONE, np.int16(offset), drift_q, np.int16(w_drift), q, i, np.int16(w))
+            compare_one(flags, least, ALONE, np.int16(offset), drift_q, np.int16(w_drift), q, i, np.int16(w))
             found = collect_set(words, candidates, n)
         else:
             found = all_outputs(candidates, n)
@@ -141,19 +115,6 @@ def alone_rows(sc, W, b, work, u, longest, unit, step):
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
-def choose_units(margin, size, count):
-    """The smallest k for which sums in units of 2^k unit stay within 16 bits; SHIFTS if there is none.
-
-    `margin` and `size` (sum of |weights|) are in units of 1; every row may add half a unit by rounding.
-    """
-    k, rest = 0, np.float32(MOST - 127 * (count + 2))
-    while k < SHIFTS and margin + 127 * size > rest:
-        k += 1
-        rest *= 2
-    return k
-
-
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
 def group_rows(sc, W, b, work, groups, longest, unit, step):
     """The same for samples with several active features."""
     flags, words, candidates, hit, product = sc.flags, sc.words, sc.candidates, sc.hit, sc.product
@@ -161,49 +122,36 @@ def group_rows(sc, W, b, work, groups, longest, unit, step):
     h, x_of, row, weight = sc.h, sc.x, sc.row, sc.weight
     group_start, rows, values, active = work.group_start, work.group_row, work.group_value, work.active
     dW, db = work.dW, work.db
-    n, longest_C = b.shape[0], np.float32(sc.number[LONGEST_C])
+    n, m = W.shape
+    longest_C = np.float32(sc.number[LONGEST_C])
+    either = max(longest, longest_C)
     zero, half, one = np.float32(0), np.float32(0.5), np.float32(1)
     loss, looked, fired = 0.0, 0, 0
     for g in range(groups):
-        start, stop = group_start[g], group_start[g + 1]
-        count = stop - start
-        for c in range(h.shape[1]):
+        start, count = group_start[g], group_start[g + 1] - group_start[g]
+        for c in range(m):
             h[0, c], h[1, c], h[2, c] = zero, zero, zero
-        total = np.float32(0)
+        total = zero
         for t in range(count):
             i, x = active[rows[start + t]], values[start + t]
             row[t], x_of[i] = i, x
             total += x
             add(h, 0, W, i, x)
             add(h, 1, R, i, x)
-        size, moved = norm(h, 1), distance(h, 0, h, 1)
-        margin = (moved * longest + ROUNDING * (1 + total + moved + size)) / unit
-        drift = size * step / unit
-        k = choose_units(margin + total * longest_C * longest_C * half / unit, total * UNITS + drift, count)
+        margin = (distance(h, 0, h, 1) * longest + total * rounding(m, count, either)) / unit
+        drift = norm(h, 1) * step / unit
+        k = choose_units(margin, total * UNITS + drift, count)
         if k < SHIFTS:
             part = one / np.float32(1 << k)
-            units, rounding = UNITS * part, np.float32(0)
+            units, cut = UNITS * part, zero
             for t in range(count):
                 x = values[start + t]
                 w = np.int64(x * units + half)
                 weight[t] = w
-                rounding += abs(x - w / units) * length_R[row[t]]
-            offset = np.int16((margin + rounding * longest_C / unit) * part + 2)
+                cut += abs(x - w / units) * length_R[row[t]]
+            offset = np.int16((margin + cut * longest_C / unit) * part + 2)
             w_drift = np.int16(np.int64(drift * part) + 1)
-            if count == 2:
-                i, i1, w, w1 = row[0], row[1], weight[0], weight[1]
-                compare_two(flags, least, k, offset, drift_q, w_drift, q, i, w, i1, w1)
-            else:
-                t = 1 + count % 2
-                w1 = weight[1] if t == 2 else np.int16(0)
-                begin_sum(sums, offset, drift_q, w_drift, q, row[0], weight[0], row[1], w1)
-                while t + 3 < count - 1:
-                    add_four(sums, q, row, weight, t)
-                    t += 4
-                if t + 1 < count - 1:
-                    add_two(sums, q, row[t], weight[t], row[t + 1], weight[t + 1])
-                    t += 2
-                finish_sum(flags, least, k, sums, q, row[t], weight[t])
+            compare_many(flags, least, k, offset, drift_q, w_drift, q, row, weight, count, sums)
             found = collect_set(words, candidates, n)
         else:
             found = all_outputs(candidates, n)

@@ -1,15 +1,16 @@
-"""Which outputs can fire in a sample: an upper bound of every pre-activation from products of stale rows of W.
+"""Which outputs can fire in a sample: an upper bound on every pre-activation from products of old rows of W.
 
-Each row W_i has a reference R_i and each column W_j a reference C_j, copies of W of some steps ago. The products
-R_i . C_j are kept as bytes, rounded up: R_i . C_j <= s q_ij. For a sample with h = sum_i v_i W_i and r = sum_i v_i R_i
+Each row W_i has a reference R_i and each column W_j a reference C_j, copies of W from some steps ago. Their products
+are kept as bytes, rounded up: R_i . C_j <= s q_ij. A sample with h = sum_i v_i W_i and r = sum_i v_i R_i has
 
     z_j = b_j + h . W_j = b_j + sum_i v_i R_i . C_j + r . (W_j - C_j) + (h - r) . W_j
         <= b_j + s sum_i v_i q_ij + ||r|| ||W_j - C_j|| + ||h - r|| max_k ||W_k||
 
 An output whose right side is not positive is silent. The others, the candidates, are computed from W itself, so loss
-and gradients are exact however old the references are. The proof with its rounding is in docs/gram_form.md.
+and gradients are exact however old the references are. docs/gram_form.md has the proof, rounding included.
 
-The right side is evaluated in 16-bit integers, in units of s/64, for 16 and more outputs per instruction.
+The sums are 16-bit integers in units of s/64, so that one instruction treats 16 outputs or more. A sample whose sums
+could leave 16 bits takes coarser units, s/64 times 2^k.
 """
 
 from typing import NamedTuple
@@ -21,30 +22,29 @@ from numpy.typing import NDArray
 from scaling.toy.engines.outputs import norm
 
 
-UNITS = 64  # a value v of a feature is rounded to a multiple of 1/64
-ROUNDING = np.float32(2e-5)  # relative, of every product of float32 that the bound compares
-ROOM = np.float32(1.1)  # growth of ||W_i|| ||C_j|| that the scale of q leaves room for
-SHIFTS = 6
-ALONE = SHIFTS
-MOST = 32000  # no sum may leave the range of 16 bits
+UNITS = 64  # values v are rounded to multiples of 1/64, the unit of sums is s/64
+SHIFTS = 6  # coarser units that may be taken: k < 6
+ALONE = SHIFTS  # row of Screen.least for samples with one feature
+MOST = 32000  # largest sum, less than 2^15
+ROOM = np.float32(1.1)  # growth of ||W_i|| ||C_j|| for which the scale s leaves room
 FRESH_ROWS = 128  # rows that are renewed by one matrix product
 SCALE, LONGEST_C, AGE, COST = range(4)  # places in Screen.number
 
 
 class Screen(NamedTuple):
-    """References, the bytes q, and what one step works on. The rows of bytes are padded to `wide` columns."""
+    """References, the bytes q, and what one step works on. Rows of bytes are padded to `wide` columns."""
 
-    q: NDArray[np.int8]  # (n, wide), R_i . C_j <= scale q_ij
+    q: NDArray[np.int8]  # (n, wide) R_i . C_j <= s q_ij
     R: NDArray[np.float32]  # (n, m)
     C: NDArray[np.float32]  # (n, m)
     length_R: NDArray[np.float32]  # (n,) ||R_i||
     valid: NDArray[np.uint8]  # (n,) whether R_i and row i of q may be used
-    number: NDArray[np.float64]  # SCALE s, LONGEST_C max_j ||C_j||, AGE of C in steps (-1: C is to be renewed), COST
+    number: NDArray[
+        np.float64
+    ]  # s; max_j ||C_j||; age of C in steps, -1 if it is to be renewed; cost since its renewal
     drift: NDArray[np.float32]  # (n,) ||W_j - C_j||
     drift_q: NDArray[np.int8]  # (wide,) ||W_j - C_j|| <= step drift_q_j
-    least: NDArray[
-        np.int16
-    ]  # (SHIFTS + 1, wide) a candidate's sum in units of 2^k unit exceeds row k; last: one feature
+    least: NDArray[np.int16]  # (SHIFTS + 1, wide) a candidate's sum in the k-th units exceeds row k
     sums: NDArray[np.int16]  # (wide,)
     flags: NDArray[np.uint8]  # (wide,) which outputs are candidates
     words: NDArray[np.uint64]  # (wide / 8,) the same memory
@@ -52,10 +52,9 @@ class Screen(NamedTuple):
     hit: NDArray[np.int32]  # (wide + 4,) the candidates that fire
     product: NDArray[np.float32]  # (wide + 4,) W_j . h of these
     h: NDArray[np.float32]  # (3, m) h, r and the gradient by h of one sample
-    x: NDArray[np.float32]  # (n,) one sample: zero except for its active features
+    x: NDArray[np.float32]  # (n,) one sample, zero except for its active features
     row: NDArray[np.int32]  # (n,) the active features of that sample
-    value: NDArray[np.float32]  # (n,) their values
-    weight: NDArray[np.int16]  # (n,) their values in units of 1/UNITS or coarser
+    weight: NDArray[np.int16]  # (n,) their values as multiples of the unit
     stale: NDArray[np.int32]  # (n,) rows to renew
     W_F: NDArray[np.float32]  # (FRESH_ROWS, m)
     G_F: NDArray[np.float32]  # (FRESH_ROWS n,)
@@ -85,22 +84,11 @@ def screen(n: int, m: int) -> Screen:
         h=np.zeros((3, m), real),
         x=np.zeros(n, real),
         row=np.zeros(n, np.int32),
-        value=np.zeros(n, real),
         weight=np.zeros(n, np.int16),
         stale=np.zeros(n, np.int32),
         W_F=np.zeros((FRESH_ROWS, m), real),
         G_F=np.zeros(FRESH_ROWS * n, real),
     )
-
-
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
-def distance(X, i, Y, j):
-    """||X_i - Y_j||."""
-    square = np.float32(0)
-    for c in range(X.shape[1]):
-        d = X[i, c] - Y[j, c]
-        square += d * d
-    return np.sqrt(square)
 
 
 @numba.njit(cache=True)
@@ -158,7 +146,7 @@ def drifts(sc, W):
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
 def thresholds(sc, b, unit, step):
-    """Fill drift_q (in units of `step`) and the sums, in units of `unit`, above which an output is a candidate."""
+    """Fill drift_q, in multiples of `step`, and the sums above which an output is a candidate, in each of the units."""
     per_unit, per_step = 1 / unit, 1 / step
     for j in range(b.shape[0]):
         sc.drift_q[j] = np.int8(np.int32(sc.drift[j] * per_step) + 1)
@@ -166,13 +154,13 @@ def thresholds(sc, b, unit, step):
         for j in range(b.shape[0]):
             sc.least[k, j] = np.int16(max(min(-b[j] * per_unit - 1, np.float32(32766)), np.float32(-32767)))
         per_unit *= np.float32(0.5)
-    for j in range(b.shape[0]):
-        sc.least[SHIFTS, j] = np.int16(-32768) if b[j] > 0 else sc.least[0, j]
+    for j in range(b.shape[0]):  # one feature of value v near 0: z_j is near b_j
+        sc.least[ALONE, j] = np.int16(-32768) if b[j] > 0 else sc.least[0, j]
 
 
 @numba.njit(cache=True)
 def measure(sc, W, b):
-    """Renew C if need be and measure how far W has moved from it; returns max_j ||W_j||, unit and step."""
+    """Renew C if need be, and measure how far W is from it; returns max_j ||W_j||, the unit and the step of drift_q."""
     longest, furthest = drifts(sc, W)
     if sc.number[AGE] < 0 or longest * sc.number[LONGEST_C] > 126 * sc.number[SCALE]:
         renew_columns(sc, W, longest)
@@ -184,9 +172,32 @@ def measure(sc, W, b):
     return longest, unit, step
 
 
+@numba.njit(cache=True)
+def rounding(m, count, longest):
+    """Error of the bound by float32 for a sample with `count` features, per sum of its values; see docs/gram_form.md.
+
+    `longest` is the largest norm among the rows of W and C.
+    """
+    return np.float32(2.0**-24) * np.float32(5 * m + 4 * count + 12) * longest * longest
+
+
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
-def compare(flags, least, k, offset, drift_q, w_drift, q, i, w):
-    """Flag the outputs with offset + w_drift drift_q + w q_i > least / 2^shift, all 16-bit integers."""
+def choose_units(margin, size, count):
+    """The smallest k for which the sums in units 2^k times coarser stay within 16 bits; SHIFTS if there is none.
+
+    `margin` and `size`, the sum of the weights of q, are in the finest unit. In the k-th units rounding adds at most
+    127 per row.
+    """
+    k, rest = 0, np.float32(MOST - 127 * (count + 2))
+    while k < SHIFTS and margin + 127 * size > rest:
+        k += 1
+        rest *= 2
+    return k
+
+
+@numba.njit(cache=True, fastmath=True, error_model="numpy")
+def compare_one(flags, least, k, offset, drift_q, w_drift, q, i, w):
+    """Flag the outputs with offset + w_drift drift_q + w q_i > least_k, all in 16 bits."""
     for j in range(flags.shape[0]):
         total = np.int16(np.int16(w_drift * np.int16(drift_q[j])) + np.int16(w * np.int16(q[i, j])))
         flags[j] = np.int16(total + offset) > least[k, j]
@@ -220,7 +231,7 @@ def add_two(sums, q, i, w, i1, w1):
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
 def add_four(sums, q, rows, weights, t):
-    """sums += the rows t .. t + 3 of q times their weights."""
+    """sums += the rows t to t + 3 of q, times their weights."""
     i, i1, i2, i3 = rows[t], rows[t + 1], rows[t + 2], rows[t + 3]
     w, w1, w2, w3 = weights[t], weights[t + 1], weights[t + 2], weights[t + 3]
     for j in range(sums.shape[0]):
@@ -231,6 +242,24 @@ def add_four(sums, q, rows, weights, t):
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
 def finish_sum(flags, least, k, sums, q, i, w):
-    """Flag the outputs with sums + w q_i > least / 2^shift."""
+    """Flag the outputs with sums + w q_i > least_k."""
     for j in range(flags.shape[0]):
         flags[j] = np.int16(sums[j] + np.int16(w * np.int16(q[i, j]))) > least[k, j]
+
+
+@numba.njit(cache=True)
+def compare_many(flags, least, k, offset, drift_q, w_drift, q, row, weight, count, sums):
+    """Flag the outputs with offset + w_drift drift_q + sum_t weight_t q[row_t] > least_k, from two rows on."""
+    if count == 2:
+        compare_two(flags, least, k, offset, drift_q, w_drift, q, row[0], weight[0], row[1], weight[1])
+        return
+    t = 1 + count % 2  # rows of the first sum; pairs follow, and one row is left
+    second = weight[1] if t == 2 else np.int16(0)
+    begin_sum(sums, offset, drift_q, w_drift, q, row[0], weight[0], row[1], second)
+    while t + 4 < count:
+        add_four(sums, q, row, weight, t)
+        t += 4
+    if t + 2 < count:
+        add_two(sums, q, row[t], weight[t], row[t + 1], weight[t + 1])
+        t += 2
+    finish_sum(flags, least, k, sums, q, row[t], weight[t])
