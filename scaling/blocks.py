@@ -181,9 +181,12 @@ def exponents(recorded: Path) -> str:
                 f"{row['mean_phi_half']:.2f}",
                 number(row["predicted_exponent"], math.nan),
                 number(row["exponent"], row["exponent_stderr"]),
+                f"{row['exponent_low']:.2f} to {row['exponent_high']:.2f}",
+                digits(row["lack_of_fit_pvalue"]),
             ]
         )
     head = ["γ", "frequencies", "α", "m", "φ_1/2", "α_m predicted", "α_m measured"]
+    head += ["95 % t-interval", "p of lack of fit"]
     return "\n".join(markdown_table(head, rows))
 
 

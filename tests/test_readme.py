@@ -119,7 +119,8 @@ def test_blocks_are_written_once_and_stay(recorded: Path) -> None:
 
 def test_a_claim_is_one_row_however_many_settings(recorded: Path) -> None:
     text = blocks.claims(recorded)
-    assert text.startswith("6 numbers that the paper states: 2 reproduced, 4 differs.")
+    tally = blocks.headline(recorded)
+    assert tally.startswith("- 6 numbers that the paper states: 2 reproduced, 4 differs.")
     assert "| one | Fig. 1 | statement | 1 | 1.021 ± 0.013 | reproduced |" in text
     assert "| two | Fig. 1 | statement | ≥ 0.5 | 0.2 | differs |" in text
     assert "| four | Fig. 1 | statement | 1, 2 | 1.01, 1 | 1 reproduced, 1 differs |" in text

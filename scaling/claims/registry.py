@@ -41,6 +41,8 @@ EXPONENT = 0.25
 RATIO = 0.10
 SHARE = 0.05
 
+PAPERS = ("toy", "llm")  # studies of the paper, in its order
+
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
@@ -146,8 +148,14 @@ def claim(**fields: Any) -> Callable[[Callable[[Study], Iterable[Result]]], Call
 
 
 def table(study: Study, claims: Iterable[Claim] | None = None) -> pd.DataFrame:
-    """Table `claims`: the rows of every registered claim, in the order of registration, with their verdicts."""
+    """Table `claims`: the rows of every registered claim with their verdicts, the paper's own studies first."""
     columns = list(tables.dictionary()["claims"]["columns"])
-    rows = [row for entry in (REGISTRY.values() if claims is None else claims) for row in entry.rows(study)]
+    chosen = sorted(REGISTRY.values(), key=lambda entry: _place(entry.id)) if claims is None else claims
+    rows = [row for entry in chosen for row in entry.rows(study)]
     frame = verdict.judged(pd.DataFrame(rows))
     return frame[columns]
+
+
+def _place(name: str) -> int:
+    prefix = name.split(".")[0]
+    return PAPERS.index(prefix) if prefix in PAPERS else len(PAPERS)

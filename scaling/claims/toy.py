@@ -102,8 +102,8 @@ def shape(row: Any, of_row: pd.DataFrame) -> str:
     bend = curve.bend(of_row["m"], of_row["loss"])
     if bend.n_points >= 4:
         words.append(f"local exponent {bend.first:.2f} at the smallest m, {bend.last:.2f} at the largest")
-    if not pd.isna(row.constant) and row.constant < 1e-6 * of_row["loss"].min():
-        words.append("a constant L0 is fitted at its bound 0")
+    if row.constant == 0:
+        words.append("the constant L0 is at its bound 0")
     return "; ".join(words)
 
 

@@ -169,7 +169,8 @@ def decide(m: ArrayLike, loss: ArrayLike) -> Decision:
     F = gain / max(variance, NOISELESS**2)
     pvalue = float(stats.f.sf(F, 1, freedom)) / 2
     low, high = interval_with_constant(x, y, free)
-    constant = free.share * float(np.exp(np.mean(y - np.log((1 - free.share) * (x / x[-1]) ** -free.q + free.share))))
+    share = free.share if free.share > NOISELESS else 0.0  # at its bound, up to rounding
+    constant = share * float(np.exp(np.mean(y - np.log((1 - share) * (x / x[-1]) ** -free.q + share))))
     form = first
     reason = f"{first} leads {second} by {behind:.1f} in AICc"
     if behind < CALLED:

@@ -36,6 +36,8 @@ def exponents_of(models: pd.DataFrame) -> dict[str, Any]:
     form = forms.decide(models["m"], models["loss"])
     tail = curve.line(models["m"], models["loss_train_tail"])
     notes = [line.note]
+    if form.constant == 0:
+        notes.append("the constant L0 is at its bound 0")
     packing = models["loss"] - models["loss_unrepresented"]
     if (packing > 0).all():
         represented = curve.line(models["m"], packing)
