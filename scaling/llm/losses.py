@@ -26,6 +26,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from scaling import tables
 from scaling.command import InputError, peak_memory, run
+from scaling.llm.checkpoint.gguf_file import open_gguf
 from scaling.llm.checkpoint.hub import Repository
 from scaling.llm.documents import read_documents
 from scaling.llm.windows import Window, Windows, batches, cut_documents
@@ -130,12 +131,17 @@ def free_memory(device: torch.device) -> int:
 def load(
     name: str, commit: str | None, device: torch.device, dtype: torch.dtype, batch_tokens: int
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The causal language model and the tokenizer in a folder, or of a repository at a commit, ready for evaluation.
+    """The causal language model and the tokenizer in a folder or GGUF file, or of a repository at a commit.
 
     Raises InputError, with the size that is needed, for a model that does not fit, and for what cannot be loaded.
     """
+    options: dict[str, Any] = {"revision": commit}
+    place = name
+    if name.endswith(".gguf"):
+        open_gguf(Path(name))  # refuses damaged headers, which the package's reader would not
+        place, options = str(Path(name).parent), {"gguf_file": Path(name).name}
     try:
-        config = AutoConfig.from_pretrained(name, revision=commit)
+        config = AutoConfig.from_pretrained(place, **options)
         with torch.device("meta"):
             bare = AutoModelForCausalLM.from_config(config, dtype=dtype)
         weights = sum(parameter.nbytes for parameter in bare.parameters())
@@ -147,8 +153,8 @@ def load(
                 f"{batch / 1e9:.1f} GB for a batch are needed, {free / 1e9:.1f} GB are free ({device}); "
                 "use a larger device, or a smaller --batch-tokens"
             )
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=commit)
-        model: Any = AutoModelForCausalLM.from_pretrained(name, revision=commit, dtype=dtype)
+        tokenizer = AutoTokenizer.from_pretrained(place, **options)
+        model: Any = AutoModelForCausalLM.from_pretrained(place, dtype=dtype, **options)
     except InputError:
         raise
     except NOT_LOADED as error:
@@ -190,8 +196,10 @@ def evaluate(request: Request) -> dict[str, Any]:
         repository = Repository(request.model, request.revision)
         repository.open("config.json")  # reports at once what is missing or not accessible
         commit = repository.commit
-    elif not request.path.is_dir():
-        raise InputError(f"{request.path}: no such folder; it should contain the checkpoint of {request.model}")
+    elif not request.path.is_dir() and not (request.path.suffix == ".gguf" and request.path.is_file()):
+        raise InputError(
+            f"{request.path}: no such folder or GGUF file; it should contain the checkpoint of {request.model}"
+        )
     model, tokenizer = load(str(request.path or request.model), commit, device, dtype, request.batch_tokens)
     config = model.config.get_text_config()
     positions = getattr(config, "max_position_embeddings", None) or request.windows.size
@@ -246,7 +254,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, help="id on the Hub (owner/name), or a name for --path")
     parser.add_argument("--family", default="other", help="family of models, for the table and the figures")
-    parser.add_argument("--path", type=Path, help="folder of a local checkpoint, in place of the Hub")
+    parser.add_argument("--path", type=Path, help="a local checkpoint in place of the Hub: its folder, or a GGUF file")
     parser.add_argument("--revision", default="main", help="branch, tag or commit")
     parser.add_argument("--text", type=Path, required=True, help="UTF-8 file, .jsonl file, or folder of .txt files")
     parser.add_argument("--dataset", required=True, help="name of the text in the table")

@@ -20,7 +20,7 @@ from scaling.command import InputError, run
 from scaling.llm.checkpoint.files import Folder
 from scaling.llm.checkpoint.hub import Repository
 from scaling.llm.checkpoint.store import load_tokenizer
-from scaling.llm.checkpoint.tokenizer_file import tokenizer_size
+from scaling.llm.checkpoint.tokenizer_file import gguf_tokenizer, tokenizer_size
 from scaling.llm.documents import read_documents
 from scaling.llm.family.corpus import python_documents
 
@@ -50,8 +50,11 @@ def read_text(source: str) -> str:
     return "\n".join(document.text for document in found)
 
 
-def encode(tokenizer: str, text: str, source: Folder | Repository | None = None, cache: Path = Path()) -> Text:
-    """The text as token ids of `tokenizer`: words (runs of letters, lower case), bytes, or the model's in `source`."""
+def encode(tokenizer: str, text: str, source: Folder | Repository | Path | None = None, cache: Path = Path()) -> Text:
+    """The text as token ids of `tokenizer`: words (runs of letters, lower case), bytes, or the model's in `source`.
+
+    A path is that of a GGUF file.
+    """
     if tokenizer == "words":
         words, ids = np.unique(re.findall(r"[^\W\d_]+", text.lower()), return_inverse=True)
         return Text(ids.astype(np.int64), len(words))
@@ -59,7 +62,7 @@ def encode(tokenizer: str, text: str, source: Folder | Repository | None = None,
         return Text(np.frombuffer(text.encode(), np.uint8).astype(np.int64), 256)
     if source is None:
         raise InputError(f"tokenizer {tokenizer!r} is unknown; use words, bytes, or a model's name")
-    model = load_tokenizer(source, cache)
+    model = gguf_tokenizer(source) if isinstance(source, Path) else load_tokenizer(source, cache)
     lines = model.encode_batch(text.splitlines(keepends=True), add_special_tokens=False)
     return Text(np.concatenate([np.asarray(line.ids, np.int64) for line in lines]), tokenizer_size(model))
 
@@ -167,7 +170,7 @@ def main() -> None:
     )
     parser.add_argument("--text", default="python", help="python (the documentation of Python), or a UTF-8 file")
     parser.add_argument("--files", nargs="*", default=[], help="files with the text, in place of --text")
-    parser.add_argument("--path", type=Path, help="folder with the tokenizer, in place of the Hub")
+    parser.add_argument("--path", type=Path, help="folder with the tokenizer, or GGUF file, in place of the Hub")
     parser.add_argument("--revision", default="main", help="branch, tag or commit on the Hub")
     parser.add_argument(
         "--cache", type=Path, default=Path("results/llm/heads"), help="folder where tokenizers are kept"
@@ -181,8 +184,10 @@ def main() -> None:
     arguments = parser.parse_args()
     names = {"tokenizer": arguments.tokenizer, "text": arguments.text}
     window = {"rank_min": arguments.rank_min, "rank_max": arguments.rank_max}
-    source: Folder | Repository | None = Folder(arguments.path) if arguments.path else None
-    if source is None and arguments.tokenizer not in ("words", "bytes"):
+    source: Folder | Repository | Path | None = None
+    if arguments.path:
+        source = arguments.path if arguments.path.suffix == ".gguf" else Folder(arguments.path)
+    elif arguments.tokenizer not in ("words", "bytes"):
         source = Repository(arguments.tokenizer, arguments.revision)
     try:
         content = "\n".join(read_text(file) for file in arguments.files or [arguments.text])

@@ -7,6 +7,7 @@ import platform
 import re
 import shlex
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -46,9 +47,32 @@ from scaling.toy.summary import trained
 def checked_config(config):
     """The config with every default, or one line that says which key, which value and what is allowed."""
     try:
-        return checked(config, read_schemas(Path(workflow.basedir, "workflow", "schemas")))
+        config = checked(config, read_schemas(Path(workflow.basedir, "workflow", "schemas")))
     except InputError as error:
         raise WorkflowError(str(error)) from None
+    return config | {"llm": with_packages(config["llm"])}
+
+
+def with_packages(llm):
+    """The section llm with paths inside packages looked up, without the models of packages that are not installed."""
+    models, left_out = [], []
+    for entry in llm["models"]:
+        if "package" not in entry:
+            models.append(entry)
+        elif (
+            spec := find_spec(entry["package"])
+        ) is None:  # looks the package up and does not run it
+            left_out.append(entry["model"])
+        else:
+            place = Path(spec.submodule_search_locations[0], entry.get("path", ""))
+            models.append({**entry, "path": str(place)})
+    if left_out and workflow.is_main_process:
+        print(
+            f"{', '.join(left_out)}: left out, the package is not installed; see docs/language_models.md",
+            file=sys.stderr,
+        )
+    tokens = [entry for entry in llm["tokens"] if entry["tokenizer"] not in left_out]
+    return {**llm, "models": models, "tokens": tokens}
 
 
 def check_writable():

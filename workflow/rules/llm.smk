@@ -48,6 +48,7 @@ rule measure_head:
     output:
         row="results/llm/heads/{model}.csv",
         norms="results/llm/heads/{model}.safetensors",
+        energies="results/llm/energies/{model}.csv",
     log:
         "logs/llm/heads/{model}.log",
     benchmark:
@@ -75,7 +76,7 @@ rule measure_head:
         "Measuring the head of {wildcards.model} (log: {log})"
     shell:
         "python -m scaling.llm.overlaps {params.model} {params.measurement} --cache {params.kept:q}"
-        " --attempt {params.attempt} --record-failure --norms {output.norms:q} --output {output.row:q} > {log:q} 2>&1"
+        " --attempt {params.attempt} --record-failure --norms {output.norms:q} --energies {output.energies:q} --output {output.row:q} > {log:q} 2>&1"
 
 
 rule gather_heads:
@@ -100,6 +101,26 @@ rule gather_heads:
     shell:
         "python -m scaling.llm.overlaps_table --rows {input.rows:q} --norms {input.norms:q}"
         " --published {input.published:q} --output {output.overlaps} --norm-table {output.norms} > {log} 2>&1"
+
+
+rule gather_energies:
+    input:
+        expand("results/llm/energies/{model}.csv", model=STUDIED),
+    output:
+        "results/tables/llm_energies.csv",
+    log:
+        "logs/llm/gather_energies.log",
+    conda:
+        "../envs/scaling.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        source=source_fingerprint("llm/join"),
+    message:
+        "Putting the energies of heads together (log: {log})"
+    shell:
+        "python -m scaling.llm.join --table llm_energies --parts {input:q} --output {output} > {log} 2>&1"
 
 
 rule count_tokens:
@@ -207,6 +228,7 @@ rule llm:
             table=[
                 "llm_overlaps",
                 "llm_norms",
+                "llm_energies",
                 "llm_losses",
                 "llm_family",
                 "token_frequencies",

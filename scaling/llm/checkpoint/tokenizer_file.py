@@ -1,4 +1,4 @@
-"""Read the tokenizer of a checkpoint: a tokenizer.json, or the vocab.json and merges.txt of OPT."""
+"""Read the tokenizer of a checkpoint: tokenizer.json, vocab.json and merges.txt of OPT, or the metadata of GGUF."""
 
 from pathlib import Path
 from typing import TypeAlias
@@ -6,6 +6,7 @@ from typing import TypeAlias
 from tokenizers import ByteLevelBPETokenizer, Tokenizer
 
 from scaling.command import InputError
+from scaling.llm.checkpoint.gguf_file import open_gguf
 
 
 AnyTokenizer: TypeAlias = Tokenizer | ByteLevelBPETokenizer
@@ -22,6 +23,17 @@ def read_tokenizer(file: Path, merges: Path | None = None) -> AnyTokenizer:
     if tokenizer_size(tokenizer) > MOST_TOKENS:
         raise InputError(f"{file}: its largest token id is {tokenizer_size(tokenizer) - 1}; corrupt file?")
     return tokenizer
+
+
+def gguf_tokenizer(path: Path) -> AnyTokenizer:
+    """The tokenizer in a GGUF file, as transformers converts it; raises InputError for what it cannot convert."""
+    open_gguf(path)  # refuses damaged headers, which the package's reader would not
+    from transformers import AutoTokenizer  # takes seconds
+
+    try:
+        return AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name).backend_tokenizer
+    except Exception as error:  # the conversion raises any kind
+        raise InputError(f"{path}: its tokenizer cannot be converted ({error})") from None
 
 
 def tokenizer_size(tokenizer: AnyTokenizer) -> int:
