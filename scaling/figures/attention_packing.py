@@ -131,12 +131,12 @@ def _beyond(shown: pd.DataFrame) -> str:
 
 def toy_pair_energy(tables: Tables) -> Figure:
     """The exact loss against samples, the share of pairs, and overlaps against the threshold -b/2."""
-    table = tables.read("toy_pair_energy")
+    table = tables.read("toy_pair_energy").dropna(subset="alpha")
     titles = ["exact and sampled", "share of pair terms", "overlaps and threshold"]
     figure, (exact, share, threshold) = style.panels(1, 3, height=2.8, titles=titles)
     if table.empty:
         for panel in (exact, share, threshold):
-            style.missing(panel, "no toy model in strong superposition was trained")
+            style.missing(panel, "no toy model with power-law frequencies in strong superposition")
         return figure
     z = (table["loss_sampled"] - table["loss"]) / table["loss_sampled_stderr"]
     alphas = sorted(table["alpha"].dropna().astype(float).unique())
