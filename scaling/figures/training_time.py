@@ -58,8 +58,8 @@ def training_time(exponents: pd.DataFrame, curves: pd.DataFrame, flow: pd.DataFr
     axes[1].set(xlabel="time $t$ (steps × step size)", ylabel="excess $L - H$ (nats per token)")
     style.foot(
         figure,
-        "Numbers: exponent $a$ of $C t^{-a} + L_0$ fitted to the last decade, with the 95 % profile interval. Dotted: that "
-        "$L_0$. Dashed: published exponents.",
+        "Numbers: exponent $a$ of $C t^{-a} + L_0$ fitted to the last decade, with the 95 % profile interval. "
+        "Dotted: that $L_0$. Dashed: published exponents.",
     )
     return figure
 
