@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from scaling import tables
+from scaling import mechanism_blocks, tables
 from scaling.command import InputError
 
 
@@ -334,6 +334,9 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "run": run,
     "tables": table_index,
     "dictionary": dictionary,
+    "mechanism_parts": mechanism_blocks.mechanism_parts,
+    "mechanism_exponents": mechanism_blocks.mechanism_exponents,
+    "mechanism_interventions": mechanism_blocks.mechanism_interventions,
     "rules": rules,
     "gallery": gallery,
 }

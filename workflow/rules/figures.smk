@@ -22,6 +22,9 @@ TOY_FIGURES = {
 }
 # on the contact sheet, in this order
 OVERVIEW_FIGURES = [
+    "mechanism_loss",
+    "mechanism_parts",
+    "mechanism_interventions",
     *(figure for figure in TOY_FIGURES if figure not in ("learning_rate_check", "training_curves")),
     "fig8a_llm_overlaps",
     "fig8b_llm_loss",
@@ -33,6 +36,7 @@ PAGES = [
     Path(path).stem
     for path in [
         *rules.toy.input,
+        *rules.mechanism.input,
         *rules.llm.input,
         *rules.bigram.input,
         *rules.time.input,

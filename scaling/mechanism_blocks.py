@@ -1,0 +1,113 @@
+"""The marked blocks of docs/mechanism.md, from the tables of a recorded run."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from scaling import geometry, tables
+
+
+GAMMA = -0.5555555556
+START = {"normal": "N(0, 1)", "zero": "0"}
+NOT_RECORDED = "*Not in the recorded run.*"
+
+
+def recorded_table(recorded: Path, name: str) -> pd.DataFrame | None:
+    """Return a table of the recorded run, if it has it."""
+    path = recorded / f"{name}.csv"
+    return tables.read(name, path) if path.is_file() else None
+
+
+def strong(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows at gamma = -5/9, E = 1, power-law frequencies and the recipe's learning rate."""
+    usual = (frame["learning_rate_factor"] == 1) & (frame["frequency_law"] == "power_law")
+    near = (frame["gamma"] - GAMMA).abs() < 1e-6
+    return frame[usual & near & ((frame["activation_density"] - 1).abs() < 1e-6)]
+
+
+def lines(head: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table, or a note without rows."""
+    cells = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in cells) if rows else NOT_RECORDED
+
+
+def mechanism_parts(recorded: Path) -> str:
+    """Loss and parts at even frequencies, seed 0, from both initial biases."""
+    models = recorded_table(recorded, "toy_models")
+    if models is None:
+        return NOT_RECORDED
+    models = strong(models).drop_duplicates("model")
+    models = models[(models["alpha"] == 0) & (models["seed"] == 0) & models["initial_bias"].isin(list(START))]
+    parts = ("silent", "shrink", "interference", "false")
+    rows = []
+    for row in models.sort_values(["initial_bias", "m"]).to_dict("records"):
+        welch = geometry.welch_bound(row["n"], row["m"])
+        rows.append(
+            [
+                START[row["initial_bias"]],
+                str(row["m"]),
+                f"{row['loss']:.4f} ± {row['loss_stderr']:.4f}",
+                *(f"{row[f'loss_{part}']:.4f}" for part in parts),
+                str(row["n_silent"]),
+                f"{row['phi_half']:.3f}",
+                f"{row['loss_interference'] / (4 / 3 * welch):.2f}",
+            ]
+        )
+    head = ["b at the start", "m", "loss", *parts, "silent features", "φ_½", "interference / (4/3 κ²)"]
+    return lines(head, rows)
+
+
+def mechanism_exponents(recorded: Path) -> str:
+    """Exponents and local exponents from both initial biases, for each alpha that has both."""
+    exponents, models = (recorded_table(recorded, name) for name in ("toy_exponents", "toy_models"))
+    if exponents is None or models is None:
+        return NOT_RECORDED
+    models = strong(models).drop_duplicates("model")
+    rows = []
+    exponents = strong(exponents).dropna(subset=["alpha", "exponent"])
+    exponents = exponents.sort_values("n_points", ascending=False).drop_duplicates(["alpha", "initial_bias"])
+    for row in exponents.sort_values(["alpha", "initial_bias"]).to_dict("records"):
+        if row["initial_bias"] not in START:
+            continue
+        curve = models[(models["alpha"] == row["alpha"]) & (models["initial_bias"] == row["initial_bias"])]
+        mean = np.log(curve["loss"].astype(float)).groupby(curve["m"]).mean()
+        local = -np.diff(mean) / np.diff(np.log(mean.index.to_numpy(np.float64)))
+        rows.append(
+            [
+                f"{row['alpha']:g}",
+                START[row["initial_bias"]],
+                ", ".join(f"{np.exp(value):.3g}" for value in mean),
+                f"{row['exponent']:.2f} ± {row['exponent_stderr']:.2f}",
+                f"{row['exponent_low']:.2f} to {row['exponent_high']:.2f}",
+                ", ".join(f"{slope:.2f}" for slope in local),
+            ]
+        )
+    head = ["α", "b at the start", "losses, m = 10 to 100", "α_m", "95 %", "local exponents"]
+    return lines(head, rows)
+
+
+def mechanism_interventions(recorded: Path) -> str:
+    """Losses and silent features before and after the interventions that train on, beside training from b = 0."""
+    frame, models = (recorded_table(recorded, name) for name in ("interventions", "toy_models"))
+    if frame is None or models is None:
+        return NOT_RECORDED
+    frame = frame[frame["refit"].eq("all") & ~frame["intervention"].str.startswith("rows_")]
+    zero = strong(models)
+    zero = zero[zero["initial_bias"] == "zero"].drop_duplicates("model").groupby(["alpha", "m"])["loss"].mean()
+    rows = []
+    for row in frame.sort_values(["alpha", "m", "seed", "intervention"]).to_dict("records"):
+        start = zero.get((row["alpha"], row["m"]))
+        rows.append(
+            [
+                f"{row['alpha']:g}",
+                str(row["m"]),
+                str(row["seed"]),
+                row["intervention"].replace("_", " "),
+                f"{row['loss_before']:.4f} ({row['n_silent_before']})",
+                f"{row['loss']:.4f} ± {row['loss_stderr']:.4f} ({row['n_silent']})",
+                "" if start is None else f"{start:.4f}",
+            ]
+        )
+    head = ["α", "m", "seed", "intervention", "loss before (silent features)", "loss after", "trained from b = 0"]
+    return lines(head, rows)
