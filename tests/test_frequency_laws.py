@@ -1,13 +1,15 @@
 """A frequency law is added in one place: docs/extending.md is followed to the letter, up to the figures."""
 
-import json
 import re
+import sys
 import textwrap
 import types
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import toy_run
 import yaml
 
 from scaling import frequency_laws, tables
@@ -18,13 +20,8 @@ from scaling.fits.toy import exponent_table
 from scaling.frequency_laws import FREQUENCY_LAWS
 from scaling.plan.config import checked, read_schemas
 from scaling.toy.cell import Cell
-from scaling.toy.collect import collect
 from scaling.toy.features import frequencies
-from scaling.toy.measurement import measure_model
-from scaling.toy.model_file import read_model
-from scaling.toy.recipe import Recipe
-from scaling.toy.study import cells_by_curve
-from scaling.toy.training import arguments_parser, train_one
+from scaling.toy.training import arguments_parser
 
 
 ROOT = Path(__file__).parents[1]
@@ -45,7 +42,7 @@ def shifted(monkeypatch: pytest.MonkeyPatch) -> str:
     text = Path(frequency_laws.__file__).read_text(encoding="utf-8")
     assert text.endswith("    ),\n}\n")
     edited = types.ModuleType("frequency_laws")
-    monkeypatch.setitem(__import__("sys").modules, "frequency_laws", edited)
+    monkeypatch.setitem(sys.modules, "frequency_laws", edited)
     exec(text.removesuffix("}\n") + textwrap.indent(block("python"), "    ") + "}\n", edited.__dict__)
     (name,) = set(edited.FREQUENCY_LAWS) - set(FREQUENCY_LAWS)
     monkeypatch.setitem(FREQUENCY_LAWS, name, edited.FREQUENCY_LAWS[name])
@@ -55,7 +52,7 @@ def shifted(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture(autouse=True)
-def without_caches() -> object:
+def without_caches() -> Iterator[None]:
     yield
     for cached in (tables.dictionary, tables.schema):
         cached.cache_clear()
@@ -70,16 +67,7 @@ def test_a_law_is_added_as_the_documentation_says(shifted: str, tmp_path: Path) 
         .parse_args(["--frequency-law", shifted, "--m", "4", "--gamma", "1", "--folder", "."])
         .frequency_law
     )
-    for curve, cells in cells_by_curve(config).items():
-        rows = []
-        for cell in cells:
-            path = tmp_path / "models" / f"{cell.name}.safetensors"
-            train_one(cell, Recipe(**config["trainings"][cell.training]), path)
-            rows.append(measure_model(read_model(path), 2048))
-        measured = tmp_path / "measured" / f"{curve}.jsonl"
-        measured.parent.mkdir(parents=True, exist_ok=True)
-        measured.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    collect(config, tmp_path / "models", tmp_path / "measured", tmp_path)
+    toy_run.run(config, tmp_path)
     models = tables.read("toy_models", tmp_path / "toy_models.csv")
     assert set(models["frequency_law"]) == {"linear", shifted}
     tables.write("toy_exponents", exponent_table(models), tmp_path / "toy_exponents.csv")
