@@ -31,12 +31,14 @@ from scaling.command import whole_file
 
 
 ROOT = Path(__file__).parents[1]
+DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
 GRID = {"training": "paper", "n": 60, "m": [4, 6, 8, 10], "gamma": [-0.5555555556], "alpha": [1], "seeds": 1}
 STUDY = {
     "toy": {
         "held_out_samples": 4096,
+        "interventions": [],
         "trainings": {"paper": {"steps": 3000, "batch_size": 512, "warmup_steps": 200}},
-        "experiments": {name: [GRID] for name in ("decay_sweep", "density_sweep", "learning_rate_check")},
+        "experiments": {name: [GRID] for name in DEFAULT["toy"]["experiments"]},
     }
 }
 TARGETS = ["toy", "results/tables/toy_exponents.csv"]
