@@ -71,7 +71,11 @@ rule measure_loss:
     threads: 1
     resources:
         # On a cluster ask for more by --set-resources measure_loss:mem_mb=...; a model that does not fit says so.
-        mem_mb=lambda wildcards: 16000 if is_remote(wildcards.model) else 2000,
+        mem_mb=lambda wildcards: (
+            16000
+            if is_remote(wildcards.model)
+            else 2000 if wildcards.model in FAMILY_MODELS else 4000
+        ),
         network=lambda wildcards: int(is_remote(wildcards.model)),
         gpu=lambda wildcards: int(is_remote(wildcards.model)),
     params:
