@@ -120,9 +120,9 @@ def get_training_minutes(wildcards):
 
 
 def get_training_memory(wildcards):
-    """Memory of a training in MB: libraries and sixteen arrays of the size of W."""
+    """Memory of a training in MB: libraries, sixteen arrays of the size of W, and a byte per pair of features."""
     cell = TOY_CELLS[wildcards.model]
-    return 600 + int(64e-6 * cell.n * cell.m)
+    return 600 + int(64e-6 * cell.n * cell.m + 1e-6 * cell.n**2)
 
 
 def get_intervention_minutes(wildcards):
