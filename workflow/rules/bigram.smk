@@ -19,12 +19,6 @@ BIGRAM_FIGURES = {
 }
 
 
-def bigram_counts(names):
-    """Counts that the matrices of these names are made from."""
-    sizes = {BIGRAM_MATRICES[name].vocabulary for name in names if BIGRAM_MATRICES[name].is_counted}
-    return [f"results/bigram/counts/{size}.safetensors" for size in sorted(sizes)]
-
-
 rule bigram:
     input:
         expand("results/tables/{table}.csv", table=BIGRAM_TABLES),

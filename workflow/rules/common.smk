@@ -222,6 +222,12 @@ def attempt(path, table):
     return int(row["attempt"]) + int(row["status"] == "failed")
 
 
+def bigram_counts(names):
+    """Counts that the matrices of these names are made from."""
+    sizes = {BIGRAM_MATRICES[name].vocabulary for name in names if BIGRAM_MATRICES[name].is_counted}
+    return [f"results/bigram/counts/{size}.safetensors" for size in sorted(sizes)]
+
+
 def token_entry(wildcards):
     """The item of llm: tokens that a job is for."""
     return TOKENS[f"{wildcards.tokenizer}/{wildcards.text}"]
