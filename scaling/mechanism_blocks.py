@@ -93,8 +93,8 @@ def mechanism_interventions(recorded: Path) -> str:
     if frame is None or models is None:
         return NOT_RECORDED
     frame = frame[frame["refit"].eq("all") & ~frame["intervention"].str.startswith("rows_")]
-    zero = strong(models)
-    zero = zero[zero["initial_bias"] == "zero"].drop_duplicates("model").groupby(["alpha", "m"])["loss"].mean()
+    usual = strong(models).drop_duplicates("model")
+    zero = usual[usual["initial_bias"] == "zero"].groupby(["alpha", "m"])["loss"].mean()
     rows = []
     for row in frame.sort_values(["alpha", "m", "seed", "intervention"]).to_dict("records"):
         start = zero.get((row["alpha"], row["m"]))
