@@ -12,11 +12,6 @@ BIGRAM_TABLES = [
     "bigram_flow",
 ]
 BIGRAM_TEXT = CORPUS["train"] if BIGRAM["text"] == "python" else BIGRAM["text"]
-BIGRAM_FIGURES = {
-    "bigram_excess": "excess over the known floor against m, with its rivals",
-    "bigram_geometry": "overlaps, norms and who pays the excess",
-    "bigram_controls": "what in a matrix sets the exponent",
-}
 
 
 def bigram_counts(names):
@@ -28,7 +23,7 @@ def bigram_counts(names):
 rule bigram:
     input:
         expand("results/tables/{table}.csv", table=BIGRAM_TABLES),
-        expand("results/figures/{figure}.{ending}", figure=BIGRAM_FIGURES, ending=["svg", "png"]),
+        pictures(DRAWINGS["draw_bigram_figures"]),
 
 
 rule train_bigram_tokenizer:
@@ -42,13 +37,8 @@ rule train_bigram_tokenizer:
         vocabulary=r"\d+",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
     params:
         source=source_fingerprint("llm/family/vocabulary"),
-    message:
-        "Training the tokenizer of {wildcards.vocabulary} tokens (log: {log})"
     shell:
         "python -m scaling.llm.family.vocabulary --train {input:q} --size {wildcards.vocabulary} --output {output} > {log} 2>&1"
 
@@ -65,13 +55,10 @@ rule count_bigrams:
         vocabulary=r"\d+",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
     params:
         source=source_fingerprint("bigram/counts"),
-    message:
-        "Counting bigrams of {wildcards.vocabulary} tokens (log: {log})"
     shell:
         "python -m scaling.bigram.counts --text {input.text:q} --tokenizer {input.tokenizer} --output {output} > {log} 2>&1"
 
@@ -91,7 +78,6 @@ for job, members in bigram_jobs(BIGRAM).items():
             f"logs/bigram/models/{job}.benchmark.tsv"
         conda:
             "../envs/scaling.yaml"
-        threads: 1
         resources:
             mem_mb=bigram_memory(members, BIGRAM),
             runtime=600,
@@ -99,8 +85,6 @@ for job, members in bigram_jobs(BIGRAM).items():
             arguments=shlex.join(bigram_arguments(members, BIGRAM)),
             counts=lambda wildcards, input: f"--counts {input[0]}" if input else "",
             source=source_fingerprint("bigram/training"),
-        message:
-            f"Training the bigram models {members[0].curve} (log: {{log}})"
         shell:
             "python -m scaling.bigram.training {params.arguments} {params.counts}"
             " --folder results/bigram/models > {log} 2>&1"
@@ -117,15 +101,12 @@ rule measure_bigram_models:
         "logs/bigram/measure.log",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
     resources:
         mem_mb=max([bigram_memory([cell], BIGRAM) for cell in BIGRAM_CELLS.values()], default=500),
         runtime=600,
     params:
         study=json.dumps(BIGRAM),
         source=source_fingerprint("bigram/measurement"),
-    message:
-        "Measuring the bigram models (log: {log})"
     shell:
         "python -m scaling.bigram.measurement --study {params.study:q} --counts results/bigram/counts"
         " --folder results/bigram/models --models {output.models} --ranks {output.ranks} > {log} 2>&1"
@@ -141,13 +122,8 @@ rule fit_bigram_curves:
         "logs/fits/bigram.log",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
     params:
         source=source_fingerprint("fits/bigram"),
-    message:
-        "Fitting the bigram models' curves (log: {log})"
     shell:
         "python -m scaling.fits.bigram --models {input} --exponents {output.exponents}"
         " --rivals {output.rivals} > {log} 2>&1"
@@ -162,50 +138,12 @@ rule follow_bigram_flow:
         "logs/bigram/flow.log",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
         runtime=600,
     params:
         study=json.dumps(BIGRAM),
         source=source_fingerprint("bigram/flow"),
-    message:
-        "Gradient flow of bigram models (log: {log})"
     shell:
         "python -m scaling.bigram.flow --study {params.study:q} --counts results/bigram/counts"
-        " --output {output} > {log} 2>&1"
-
-
-rule draw_bigram_figures:
-    input:
-        models="results/tables/bigram_models.csv",
-        ranks="results/tables/bigram_ranks.csv",
-        exponents="results/tables/bigram_exponents.csv",
-        rivals="results/tables/bigram_rivals.csv",
-    output:
-        [
-            report(
-                f"results/figures/{figure}.svg",
-                caption=f"../report/{figure}.rst",
-                category="Language models",
-                labels={"figure": "not in the paper", "shows": shows},
-            )
-            for figure, shows in BIGRAM_FIGURES.items()
-        ],
-        expand("results/figures/{figure}.png", figure=BIGRAM_FIGURES),
-    log:
-        "logs/figures/bigram.log",
-    conda:
-        "../envs/scaling.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-    params:
-        figures=" ".join(BIGRAM_FIGURES),
-        source=source_fingerprint("figures/bigram"),
-    message:
-        "Drawing the bigram study's figures (log: {log})"
-    shell:
-        "python -m scaling.figures.bigram --figure {params.figures} --models {input.models}"
-        " --ranks {input.ranks} --exponents {input.exponents} --rivals {input.rivals}"
         " --output {output} > {log} 2>&1"
