@@ -11,6 +11,7 @@ import yaml
 
 from scaling import mechanism_blocks, tables
 from scaling.command import InputError
+from scaling.plan.figures import NOT_IN_THE_PAPER, read_drawings
 
 
 VERDICTS = ("reproduced", "inconclusive", "differs", "no_verdict")
@@ -271,21 +272,15 @@ def rules(recorded: Path) -> str:
 
 
 def gallery(recorded: Path) -> str:
-    """Every figure that has a caption, by its number in the paper: the caption's title, and its picture if recorded."""
-    captions = list((recorded.parents[1] / "workflow" / "report").glob("*.rst"))
+    """Every figure of workflow/figures.yaml whose picture is recorded: number in the paper, title, picture."""
+    drawings = read_drawings(recorded.parents[1] / "workflow" / "figures.yaml").values()
+    figures = [figure for drawing in drawings for figure in drawing.figures]
     cells = []
-    for caption in sorted(captions, key=lambda path: (not path.stem.startswith("fig"), "final" not in path.stem, path)):
-        name = caption.stem
-        picture = recorded / "figures" / f"{name}.png"
-        parts = re.match(
-            r"\*\*(.+?)\.?\*\*(?: \((?:the paper's )?([^;)]+))?", caption.read_text(encoding="utf-8"), re.DOTALL
-        )
-        if parts is None or not picture.is_file():
-            continue
-        title = " ".join(parts[1].split())
-        where = parts[2] or "Not in the paper"
-        where = where[0].upper() + where[1:]
-        cells.append(f"**{where}.** {title}<br>![{name}](../resources/recorded/figures/{name}.png)")
+    for figure in sorted(figures, key=lambda figure: figure.paper == NOT_IN_THE_PAPER):
+        if (recorded / "figures" / f"{figure.name}.png").is_file():
+            where, title = (text[0].upper() + text[1:] for text in (figure.paper, figure.title))
+            picture = f"![{figure.name}](../resources/recorded/figures/{figure.name}.png)"
+            cells.append(f"**{where}.** {title}<br>{picture}")
     pairs = [[*cells[i : i + 2], ""][:2] for i in range(0, len(cells), 2)]
     return "\n".join(markdown_table(["", ""], pairs))
 

@@ -177,11 +177,3 @@ def test_the_figure_of_time_draws_full_and_empty_tables(timed: dict[str, pd.Data
     assert "text_512, m = 16, step 10: 0.3" in words(figure)
     style.save(figure, tmp_path / "a.svg")
     assert "no gradient flow" in words(time_figure.training_time(*(part.iloc[:0] for part in parts)))
-
-
-def test_rules_and_captions_name_the_figures_that_exist() -> None:
-    rules = (ROOT / "workflow" / "rules" / "bigram.smk").read_text()
-    table = rules.split("BIGRAM_FIGURES = {")[1].split("\n}")[0]
-    assert re.findall(r'^    "(\w+)":', table, flags=re.M) == list(figures.FIGURES)
-    for name in [*figures.FIGURES, "training_time"]:
-        assert (ROOT / "workflow" / "report" / f"{name}.rst").read_text().startswith("**")

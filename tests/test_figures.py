@@ -108,14 +108,6 @@ def test_the_sheet_holds_every_figure(full: Study, tmp_path: Path) -> None:
     assert overview.rows_of([7.0, 7.0, 3.4, 7.0, 3.4, 40.0]) == [[0, 1], [2, 3, 4], [5]]
 
 
-def test_rules_and_captions_name_the_figures_that_exist() -> None:
-    rules = (ROOT / "workflow" / "rules" / "figures.smk").read_text()
-    table = rules.split("TOY_FIGURES = {")[1].split("\n}")[0]
-    assert re.findall(r'^    "(\w+)":', table, flags=re.M) == list(toy.FIGURES)
-    for name in [*toy.FIGURES, "overview"]:
-        assert (ROOT / "workflow" / "report" / f"{name}.rst").read_text().startswith("**")
-
-
 def test_panels_letters_and_sizes() -> None:
     figure, axes = style.panels(1, 2, titles=["one", "two"])
     assert figure.get_figwidth() == style.TWO_COLUMN

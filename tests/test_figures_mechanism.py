@@ -124,14 +124,6 @@ def test_slopes_of_the_theory_are_drawn(full: Study) -> None:
     assert MeanField(1, 2, 3, 1, 0).loss == 6
 
 
-def test_rules_and_captions_name_the_figures_that_exist() -> None:
-    rules = (ROOT / "workflow" / "rules" / "mechanism.smk").read_text()
-    table = rules.split("MECHANISM_FIGURES = {")[1].split("\n}")[0]
-    assert re.findall(r'^    "(\w+)":', table, flags=re.M) == list(mechanism.FIGURES)
-    for name in mechanism.FIGURES:
-        assert (ROOT / "workflow" / "report" / f"{name}.rst").read_text().startswith("**")
-
-
 def test_the_command_names_what_can_be_put_right(full: Study, tmp_path: Path) -> None:
     models = str(full.paths["toy_models"])
     with pytest.raises(InputError, match="needs the table mean_field"):

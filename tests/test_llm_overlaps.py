@@ -231,7 +231,7 @@ def test_a_failed_model_stands_in_the_table_and_is_tried_again(checkpoint: Path,
 @pytest.mark.parametrize(
     ("llm", "message"),
     [
-        ({"models": [{"model": "a/b", "family": "x"}, {"model": "a/b", "family": "y"}]}, "a--b stands there more than"),
+        ({"models": [{"model": "a/b", "family": "x"}, {"model": "a/b", "family": "y"}]}, "a--b is listed more than"),
         ({"tokens": [{"tokenizer": "a/b"}]}, "tokenizer 'a/b' is not words, bytes, or a model"),
     ],
 )

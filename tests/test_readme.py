@@ -169,11 +169,12 @@ def test_the_recorded_rule_graph_is_that_of_the_workflow(tmp_path: Path) -> None
 
 
 def test_the_gallery_shows_recorded_pictures_by_their_number(recorded: Path) -> None:
-    captions = recorded.parents[1] / "workflow" / "report"
-    captions.mkdir(parents=True)
-    (captions / "fig1_loss.rst").write_text("**Loss\nand m** (the paper's Fig. 1b, d; more).\n")
-    (captions / "seeds.rst").write_text("**What scatters.** More.\n")
-    (captions / "fig2.rst").write_text("**No picture** (the paper's Fig. 2).\n")
+    table = recorded.parents[1] / "workflow" / "figures.yaml"
+    table.parent.mkdir(parents=True)
+    figures = {"seeds": {"title": "what scatters"}, "fig1_loss": {"paper": "Fig. 1b, d", "title": "loss and m"}}
+    figures["fig2"] = {"paper": "Fig. 2", "title": "no picture"}
+    drawing = {"module": "figures.toy", "category": "Toy model", "figures": figures}
+    table.write_text(yaml.safe_dump({"drawings": {"draw": drawing}}, sort_keys=False))
     pixels = np.full((300, 2000, 3), 255, dtype=np.uint8)
     pixels[:, :1000] = np.random.default_rng(0).integers(0, 100, (300, 1000, 1))
     pixels[100:110, 1500:1510] = 213, 94, 0  # a few orange points keep their colour
@@ -185,7 +186,7 @@ def test_the_gallery_shows_recorded_pictures_by_their_number(recorded: Path) -> 
         colours = np.asarray(small.convert("RGB"), dtype=int).reshape(-1, 3)
     assert np.abs(colours - [213, 94, 0]).max(axis=1).min() < 20
     first, second = blocks.gallery(recorded).split("\n")[2].strip("| ").split(" | ")
-    assert first == "**Fig. 1b, d.** Loss and m<br>![fig1_loss](resources/recorded/figures/fig1_loss.png)"
+    assert first == "**Fig. 1b, d.** Loss and m<br>![fig1_loss](../resources/recorded/figures/fig1_loss.png)"
     assert second.startswith("**Not in the paper.** What scatters<br>")
     with pytest.raises(InputError, match="no such PNG figure"):
         readme.record_pictures([recorded / "none.png"], recorded)
@@ -240,10 +241,21 @@ def test_links_lead_somewhere(document: Path) -> None:
             assert anchor in {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}, link
 
 
+def needed(project: dict[str, Any], extra: str) -> list[str]:
+    """Requirements of the core and of an extra, with those of the extras that it names."""
+    lines = [*project["dependencies"]]
+    for line in project["optional-dependencies"][extra]:
+        if line.startswith(project["name"]):
+            lines += [more for name in line.split("[")[1].rstrip("]").split(",") for more in needed(project, name)]
+        else:
+            lines.append(line)
+    return lines
+
+
 def test_the_conda_environment_has_what_the_package_imports() -> None:
     """The pinned versions of the package's dependencies, but for Snakemake, which calls it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = {re.split(r"[>=<]", line)[0].lower() for line in project["dependencies"]} - {"snakemake"}
+    wanted = {re.split(r"[>=<]", line)[0].lower() for line in needed(project, "workflow")} - {"snakemake"}
     environment = yaml.safe_load((ROOT / "workflow" / "envs" / "scaling.yaml").read_text(encoding="utf-8"))
     pinned = environment["dependencies"][-1]["pip"]
     constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()

@@ -32,17 +32,6 @@ ATTENTION_TABLES = {
     "packing": ["attention_packing", "attention_pair_energy"],
     "trained_rows": ["attention_trained_rows", "toy_pair_energy"],
 }
-# figure: what it shows
-ATTENTION_FIGURES = {
-    "attention_tokens": "tokens on the sphere form clusters",
-    "attention_k_means": "the k-means circuit, its soft limit, and networks that learn it",
-    "attention_phase": "phase diagram of clustering",
-    "attention_circle": "modes, metastable clusters, Renyi centres",
-    "attention_markov": "attention as the exponential of a generator",
-    "attention_mixers": "hyperbolic, Euclidean and attention mixers",
-    "attention_packing": "superposition as repulsive attention",
-    "toy_pair_energy": "the toy loss as a pair energy",
-}
 # Toy models in strong superposition whose n x n overlaps fit into memory.
 PACKED_MODELS = [
     name
@@ -57,7 +46,7 @@ PACKED_MODELS = [
 rule attention:
     input:
         [f"results/tables/{table}.csv" for tables in ATTENTION_TABLES.values() for table in tables],
-        expand("results/figures/{figure}.{ending}", figure=ATTENTION_FIGURES, ending=["svg", "png"]),
+        pictures(DRAWINGS["draw_attention_figures"]),
 
 
 rule measure_k_means:
@@ -67,7 +56,6 @@ rule measure_k_means:
         "logs/attention/k_means.log",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
     resources:
         mem_mb=1000,
         runtime=60,
@@ -75,8 +63,6 @@ rule measure_k_means:
         data=ATTENTION["k_means"]["data"],
         starts=ATTENTION["k_means"]["starts"],
         source=source_fingerprint("attention/k_means_study"),
-    message:
-        "Comparing the k-means circuit with scikit-learn (log: {log})"
     shell:
         "python -m scaling.attention.k_means_study --data {params.data} --starts {params.starts}"
         " --tables results/tables > {log} 2>&1"
@@ -89,7 +75,6 @@ rule train_lloyd_networks:
         "logs/attention/train_lloyd_networks.log",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
     resources:
         mem_mb=1000,
         runtime=240,
@@ -97,8 +82,6 @@ rule train_lloyd_networks:
         networks=lloyd_networks(ATTENTION["lloyd_networks"]["networks"]),
         steps=ATTENTION["lloyd_networks"]["steps"],
         source=source_fingerprint("attention/lloyd_network"),
-    message:
-        "Training networks on Lloyd's algorithm (log: {log})"
     shell:
         "python -m scaling.attention.lloyd_network --networks {params.networks} --steps {params.steps}"
         " --output {output} > {log} 2>&1"
@@ -113,13 +96,8 @@ rule measure_lloyd_networks:
         "logs/attention/measure_lloyd_networks.log",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
     params:
         source=source_fingerprint("attention/lloyd_measurement"),
-    message:
-        "Measuring the networks trained on Lloyd's algorithm (log: {log})"
     shell:
         "python -m scaling.attention.lloyd_measurement --networks {input} --output {output} > {log} 2>&1"
 
@@ -131,7 +109,6 @@ rule measure_tokens_on_the_sphere:
         "logs/attention/sphere.log",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
         runtime=600,
@@ -141,8 +118,6 @@ rule measure_tokens_on_the_sphere:
         draws=ATTENTION["phase"]["draws"],
         seed=ATTENTION["phase"]["seed"],
         source=source_fingerprint("attention/sphere_study"),
-    message:
-        "Measuring tokens on the sphere (log: {log})"
     shell:
         "python -m scaling.attention.sphere_study --dimensions {params.dimensions} --betas {params.betas}"
         " --draws {params.draws} --seed {params.seed} --tables results/tables > {log} 2>&1"
@@ -155,7 +130,6 @@ rule measure_tokens_on_the_circle:
         "logs/attention/circle.log",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
         runtime=240,
@@ -164,8 +138,6 @@ rule measure_tokens_on_the_circle:
         betas=ATTENTION["circle"]["betas"],
         noise=ATTENTION["circle"]["noise_dimensions"],
         source=source_fingerprint("attention/circle_study"),
-    message:
-        "Measuring tokens on the circle (log: {log})"
     shell:
         "python -m scaling.attention.circle_study --seeds {params.seeds} --betas {params.betas}"
         " --noise-dimensions {params.noise} --tables results/tables > {log} 2>&1"
@@ -178,15 +150,12 @@ rule measure_markov_generators:
         "logs/attention/markov.log",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
     resources:
         mem_mb=1000,
         runtime=240,
     params:
         draws=ATTENTION["markov_draws"],
         source=source_fingerprint("attention/markov_study"),
-    message:
-        "Measuring attention as the exponential of a generator (log: {log})"
     shell:
         "python -m scaling.attention.markov_study --draws {params.draws} --tables results/tables > {log} 2>&1"
 
@@ -198,7 +167,6 @@ rule train_mixers:
         "logs/attention/train_mixers.log",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
     resources:
         mem_mb=1000,
         runtime=240,
@@ -208,8 +176,6 @@ rule train_mixers:
         epochs=ATTENTION["mixers"]["epochs"],
         kappa=ATTENTION["mixers"]["kappa"],
         source=source_fingerprint("attention/mixer_training"),
-    message:
-        "Training mixers on digits (log: {log})"
     shell:
         "python -m scaling.attention.mixer_training --mixers {params.kinds} --seeds {params.seeds}"
         " --epochs {params.epochs} --kappa {params.kappa} --output {output} > {log} 2>&1"
@@ -224,13 +190,8 @@ rule measure_mixers:
         "logs/attention/measure_mixers.log",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
     params:
         source=source_fingerprint("attention/mixer_measurement"),
-    message:
-        "Measuring mixers (log: {log})"
     shell:
         "python -m scaling.attention.mixer_measurement --networks {input} --tables results/tables > {log} 2>&1"
 
@@ -242,7 +203,6 @@ rule measure_packings:
         "logs/attention/packing.log",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
     resources:
         mem_mb=1000,
         runtime=240,
@@ -251,8 +211,6 @@ rule measure_packings:
         iterations=ATTENTION["packing"]["iterations"],
         seed=ATTENTION["packing"]["seed"],
         source=source_fingerprint("attention/packing_study"),
-    message:
-        "Minimising repulsive pair energies (log: {log})"
     shell:
         "python -m scaling.attention.packing_study --sets {params.sets} --iterations {params.iterations}"
         " --seed {params.seed} --tables results/tables > {log} 2>&1"
@@ -275,46 +233,12 @@ rule measure_trained_rows:
         "logs/attention/trained_rows.log",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
         runtime=240,
     params:
         samples=ATTENTION["trained_rows"]["samples"],
         source=source_fingerprint("attention/trained_rows"),
-    message:
-        "Measuring trained rows as packings (log: {log})"
     shell:
         "python -m scaling.attention.trained_rows --toy {input.toy} --bigram {input.bigram}"
         " --heads {input.heads} --samples {params.samples} --tables results/tables > {log} 2>&1"
-
-
-rule draw_attention_figures:
-    input:
-        [f"results/tables/{table}.csv" for tables in ATTENTION_TABLES.values() for table in tables],
-    output:
-        [
-            report(
-                f"results/figures/{figure}.svg",
-                caption=f"../report/{figure}.rst",
-                category="Attention",
-                labels={"figure": "not in the paper", "shows": shows},
-            )
-            for figure, shows in ATTENTION_FIGURES.items()
-        ],
-        expand("results/figures/{figure}.png", figure=ATTENTION_FIGURES),
-    log:
-        "logs/figures/attention.log",
-    conda:
-        "../envs/scaling.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-    params:
-        figures=" ".join(ATTENTION_FIGURES),
-        source=source_fingerprint("figures/attention"),
-    message:
-        "Drawing the attention study's figures (log: {log})"
-    shell:
-        "python -m scaling.figures.attention --figure {params.figures} --tables results/tables"
-        " --output {output} > {log} 2>&1"

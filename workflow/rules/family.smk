@@ -32,14 +32,9 @@ rule write_corpus:
         "logs/llm/corpus.log",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
     params:
         python=platform.python_version(),
         source=source_fingerprint("llm/family/corpus"),
-    message:
-        "Writing the documentation of Python {params.python} as a corpus (log: {log})"
     shell:
         "python -m scaling.llm.family.corpus --train {output.train} --held-out {output.held_out} > {log} 2>&1"
 
@@ -53,14 +48,9 @@ rule train_tokenizer:
         "logs/llm/tokenizer.log",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
     params:
         size=FAMILY_RECIPE.vocabulary,
         source=source_fingerprint("llm/family/vocabulary"),
-    message:
-        "Training the family's tokenizer (log: {log})"
     shell:
         "python -m scaling.llm.family.vocabulary --train {input} --size {params.size} --output {output} > {log} 2>&1"
 
@@ -79,7 +69,6 @@ rule train_language_model:
         member=one_of(MEMBERS),
     conda:
         "../envs/scaling.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
     params:
@@ -89,8 +78,6 @@ rule train_language_model:
         recipe=command_options(vars(FAMILY_RECIPE), *vars(FAMILY_RECIPE)),
         folder=lambda wildcards: f"results/llm/family/{wildcards.member}",
         source=source_fingerprint("llm/family/training"),
-    message:
-        "Training the language model {wildcards.member} (log: {log})"
     shell:
         "python -m scaling.llm.family.training {params.member} {params.recipe} --train {input.train}"
         " --tokenizer {input.tokenizer} --folder {params.folder} > {log} 2>&1"
@@ -107,42 +94,8 @@ rule gather_family:
         "logs/llm/gather_family.log",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
     params:
         source=source_fingerprint("llm/family/table"),
-    message:
-        "Gathering the family (log: {log})"
     shell:
         "python -m scaling.llm.family.table --records {input.records} --losses {input.losses}"
         " --overlaps {input.overlaps} --output {output} > {log} 2>&1"
-
-
-rule draw_family:
-    input:
-        "results/tables/llm_family.csv",
-    output:
-        report(
-            "results/figures/llm_family.svg",
-            caption="../report/llm_family.rst",
-            category="Language models",
-            labels={
-                "figure": "not in the paper",
-                "shows": "does superposition cause 1/m in language models?",
-            },
-        ),
-        "results/figures/llm_family.png",
-    log:
-        "logs/figures/llm_family.log",
-    conda:
-        "../envs/scaling.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-    params:
-        source=source_fingerprint("figures/family"),
-    message:
-        "Drawing the family of language models (log: {log})"
-    shell:
-        "python -m scaling.figures.family --family {input} --output {output} > {log} 2>&1"

@@ -2,8 +2,7 @@
 # results/fits/chinchilla_points.csv: the points of others, fetched or given by path, empty without a network.
 
 FITS = config["fits"]
-READ_OFF = f"{workflow.basedir}/resources/published"
-SHAPES = f"{READ_OFF}/chinchilla_model_shapes.csv"
+SHAPES = f"{PUBLISHED}/chinchilla_model_shapes.csv"
 POINTS_ARE_REMOTE = FITS["chinchilla_points"].startswith(("https://", "http://"))
 FIT_TABLES = [
     "toy_exponents",
@@ -22,45 +21,12 @@ SUITES = {
     name: ({"source": FITS["chinchilla_points"]} if entry["format"] == "chinchilla" else {}) | entry
     for name, entry in FITS["suites"].items()
 }
-# figure: (its number in the paper, what it shows, options of the command with their tables)
-FIT_FIGURES = {
-    "fig8b_llm_loss": (
-        "Fig. 8b",
-        "loss of language models against m",
-        {
-            "llm-fit": "results/tables/llm_loss_fit.csv",
-            "llm-intercepts": "results/tables/llm_loss_intercepts.csv",
-            "losses": f"{READ_OFF}/fig8b_llm_loss.csv",
-        },
-    ),
-    "chinchilla_profile": (
-        "not in the paper",
-        "how well the Chinchilla points fix their exponents",
-        {
-            "chinchilla": "results/tables/chinchilla_fit.csv",
-            "profile": "results/tables/chinchilla_profile.csv",
-        },
-    ),
-    "width_suites": (
-        "not in the paper",
-        "exponent of width in training suites of other groups",
-        {
-            "suites": "results/tables/width_suites.csv",
-            "suite-profiles": "results/tables/width_suite_profiles.csv",
-        },
-    ),
-    "claims": (
-        "all",
-        "published and our numbers side by side",
-        {"claims": "results/tables/claims.csv"},
-    ),
-}
 
 
 rule fits:
     input:
         expand("results/tables/{table}.csv", table=FIT_TABLES),
-        expand("results/figures/{figure}.{ending}", figure=FIT_FIGURES, ending=["svg", "png"]),
+        pictures(*(drawing for drawing in DRAWINGS.values() if drawing.module == "figures.fits")),
 
 
 rule fit_toy_curves:
@@ -73,13 +39,8 @@ rule fit_toy_curves:
         "logs/fits/toy.log",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
     params:
         source=source_fingerprint("fits/toy"),
-    message:
-        "Fitting the toy models' curves (log: {log})"
     shell:
         "python -m scaling.fits.toy --models {input.models} --exponents {output.exponents}"
         " --starts {output.starts} > {log} 2>&1"
@@ -87,7 +48,7 @@ rule fit_toy_curves:
 
 rule fit_language_models:
     input:
-        published=f"{READ_OFF}/fig8b_llm_loss.csv",
+        published=f"{PUBLISHED}/fig8b_llm_loss.csv",
         losses="results/tables/llm_losses.csv",
     output:
         fit="results/tables/llm_loss_fit.csv",
@@ -96,15 +57,10 @@ rule fit_language_models:
         "logs/fits/llm.log",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
     params:
         resamples=FITS["bootstraps"],
         seed=FITS["seed"],
         source=source_fingerprint("fits/llm"),
-    message:
-        "Fitting the losses of language models (log: {log})"
     shell:
         "python -m scaling.fits.llm --published {input.published:q} --losses {input.losses} --resamples {params.resamples}"
         " --seed {params.seed} --fit {output.fit} --intercepts {output.intercepts} > {log} 2>&1"
@@ -119,15 +75,12 @@ rule fetch_chinchilla:
         "logs/fits/fetch_chinchilla.log",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
     resources:
         mem_mb=500,
         network=int(POINTS_ARE_REMOTE),
     params:
         points=FITS["chinchilla_points"],
         source=source_fingerprint("fits/points"),
-    message:
-        "Getting the Chinchilla points (without a network that part is left out) (log: {log})"
     shell:
         "python -m scaling.fits.points --source {params.points:q} --output {output} > {log} 2>&1"
 
@@ -146,16 +99,11 @@ rule fit_chinchilla:
         "logs/fits/chinchilla.benchmark.tsv"
     conda:
         "../envs/scaling.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
     params:
         excluded=FITS["excluded_points"],
         resamples=FITS["bootstraps"],
         seed=FITS["seed"],
         source=source_fingerprint("fits/chinchilla"),
-    message:
-        "Fitting the Chinchilla law (log: {log})"
     shell:
         "python -m scaling.fits.chinchilla --points {input.points} --shapes {input.shapes:q}"
         " --excluded {params.excluded} --resamples {params.resamples} --seed {params.seed}"
@@ -172,16 +120,11 @@ rule fit_joint_law:
         "logs/fits/joint.log",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
     params:
         excluded=FITS["excluded_points"],
         resamples=FITS["bootstraps"],
         seed=FITS["seed"],
         source=source_fingerprint("fits/joint"),
-    message:
-        "Fitting the law of width, depth and data (log: {log})"
     shell:
         "python -m scaling.fits.joint --points {input.points} --shapes {input.shapes:q}"
         " --excluded {params.excluded} --resamples {params.resamples} --seed {params.seed}"
@@ -202,15 +145,12 @@ rule suite_runs:
         "logs/fits/suite_runs.log",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
     resources:
         mem_mb=500,
         network=1,
     params:
         entries=json.dumps(SUITES),
         source=source_fingerprint("fits/suites"),
-    message:
-        "Getting the runs of training suites (without a network they are left out) (log: {log})"
     shell:
         "python -m scaling.fits.suites runs --entries {params.entries:q} --shapes {input.shapes:q} --output {output} > {log} 2>&1"
 
@@ -225,15 +165,10 @@ rule fit_suites:
         "logs/fits/suites.log",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
     params:
         entries=json.dumps(SUITES),
         rules=json.dumps(FITS["suite_verdict"]),
         source=source_fingerprint("fits/suites"),
-    message:
-        "Fitting the width exponent in training suites of other groups (log: {log})"
     shell:
         "python -m scaling.fits.suites fit --entries {params.entries:q} --rules {params.rules:q} --runs {input}"
         " --suites {output.suites} --profiles {output.profiles} > {log} 2>&1"
@@ -283,7 +218,7 @@ rule hold_claims:
         tables=expand("results/tables/{table}.csv", table=CLAIM_TABLES),
         published=expand(
             "{folder}/{name}.csv",
-            folder=READ_OFF,
+            folder=PUBLISHED,
             name=[
                 "fig1b_weak_loss",
                 "fig1d_strong_loss",
@@ -304,50 +239,10 @@ rule hold_claims:
         "logs/fits/claims.log",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
     params:
         study=FITS["study"],
-        published=published_folder,
+        published=PUBLISHED,
         source=source_fingerprint("claims"),
-    message:
-        "Comparing the claims with the tables (log: {log})"
     shell:
         "python -m scaling.claims --tables {input.tables} --published {params.published:q}"
         " --study {params.study:q} --output {output} > {log} 2>&1"
-
-
-for figure, (number, shows, options) in FIT_FIGURES.items():
-
-    rule:
-        name:
-            f"draw_{figure}"
-        input:
-            list(options.values()),
-        output:
-            report(
-                f"results/figures/{figure}.svg",
-                caption=f"../report/{figure}.rst",
-                category="Overview" if figure == "claims" else "Language models",
-                labels={"figure": number, "shows": shows},
-            ),
-            f"results/figures/{figure}.png",
-        log:
-            f"logs/figures/{figure}.log",
-        conda:
-            "../envs/scaling.yaml"
-        threads: 1
-        resources:
-            mem_mb=1000,
-        params:
-            figure=figure,
-            tables=shlex.join(
-                part for option, path in options.items() for part in (f"--{option}", path)
-            ),
-            source=source_fingerprint("figures/fits"),
-        message:
-            f"Drawing {figure} (log: {{log}})"
-        shell:
-            "python -m scaling.figures.fits --figure {params.figure} {params.tables}"
-            " --output {output} > {log} 2>&1"

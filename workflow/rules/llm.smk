@@ -3,43 +3,33 @@
 # results/llm/tokens/{tokenizer}/{text}/: one tokenizer and text of the config, their names written alike.
 
 LLM = config["llm"]
-# figure: (its number in the paper, what it shows)
-LLM_FIGURES = {
-    "fig8a_llm_overlaps": ("Fig. 8a", "mean squared overlap of heads against 1/m"),
-    "llm_norms": ("not in the paper", "norms of the rows of heads"),
-    "llm_excluded_rows": ("not in the paper", "rows of heads that were left out"),
-    "token_frequencies": ("not in the paper", "frequency against rank of tokens"),
-}
-
-
-MODELS = (
-    dict(
-        zip(
-            named_once((file_name(entry["model"]) for entry in LLM["models"]), "models"),
-            LLM["models"],
-        )
-    )
-    | FAMILY_MODELS
-)
+MODELS = by_name(LLM["models"], ["model"], "models") | FAMILY_MODELS
 # Members with another learning rate only check the recipe's: their loss is measured, their head is not.
 STUDIED = [name for name, entry in MODELS.items() if entry.get("learning_rate_factor", 1) == 1]
-TOKENS = dict(
-    zip(
-        named_once(
-            (
-                f"{file_name(entry['tokenizer'])}/{file_name(entry['text'])}"
-                for entry in LLM["tokens"]
-            ),
-            "tokens",
-        ),
-        LLM["tokens"],
-    )
-)
+TOKENS = by_name(LLM["tokens"], ["tokenizer", "text"], "tokens")
 for entry in LLM["tokens"]:
     if entry["tokenizer"] not in ("words", "bytes") and file_name(entry["tokenizer"]) not in MODELS:
         raise WorkflowError(
             f"config: llm: tokens: tokenizer {entry['tokenizer']!r} is not words, bytes, or a model of llm: models"
         )
+
+
+def checkpoint_files(model):
+    """Files of a checkpoint on this machine that a job reads: the family's, or the folder of a local model."""
+    entry = MODELS[model]
+    if model in FAMILY_MODELS:
+        return expand("{path}/{file}", path=entry["path"], file=CHECKPOINT)
+    return entry.get("path", [])
+
+
+def is_remote(model):
+    """Whether a model is read from the Hub."""
+    return "path" not in MODELS[model]
+
+
+def token_entry(wildcards):
+    """The item of llm: tokens that a job is for."""
+    return TOKENS[f"{wildcards.tokenizer}/{wildcards.text}"]
 
 
 rule measure_head:
@@ -58,7 +48,6 @@ rule measure_head:
     retries: 1
     conda:
         "../envs/scaling.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
         network=lambda wildcards: int(is_remote(wildcards.model)),
@@ -72,8 +61,6 @@ rule measure_head:
             f"results/llm/heads/{wildcards.model}.csv", "llm_overlaps"
         ),
         source=source_fingerprint("llm/overlaps"),
-    message:
-        "Measuring the head of {wildcards.model} (log: {log})"
     shell:
         "python -m scaling.llm.overlaps {params.model} {params.measurement} --cache {params.kept:q}"
         " --attempt {params.attempt} --record-failure --norms {output.norms:q} --energies {output.energies:q} --output {output.row:q} > {log:q} 2>&1"
@@ -83,7 +70,7 @@ rule gather_heads:
     input:
         rows=expand("results/llm/heads/{model}.csv", model=STUDIED),
         norms=expand("results/llm/heads/{model}.safetensors", model=STUDIED),
-        published=f"{workflow.basedir}/resources/published/fig8a_llm_overlap.csv",
+        published=f"{PUBLISHED}/fig8a_llm_overlap.csv",
     output:
         overlaps="results/tables/llm_overlaps.csv",
         norms="results/tables/llm_norms.csv",
@@ -91,13 +78,8 @@ rule gather_heads:
         "logs/llm/gather_heads.log",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
     params:
         source=source_fingerprint("llm/overlaps_table"),
-    message:
-        "Putting the heads together, measured and published (log: {log})"
     shell:
         "python -m scaling.llm.overlaps_table --rows {input.rows:q} --norms {input.norms:q}"
         " --published {input.published:q} --output {output.overlaps} --norm-table {output.norms} > {log} 2>&1"
@@ -112,13 +94,8 @@ rule gather_energies:
         "logs/llm/gather_energies.log",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
     params:
         source=source_fingerprint("llm/join"),
-    message:
-        "Putting the energies of heads together (log: {log})"
     shell:
         "python -m scaling.llm.join --table llm_energies --parts {input:q} --output {output} > {log} 2>&1"
 
@@ -143,7 +120,6 @@ rule count_tokens:
         text="[^/]+",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
     params:
@@ -157,8 +133,6 @@ rule count_tokens:
         window=command_options(LLM, "rank_min", "rank_max"),
         kept=LLM["kept_heads"],
         source=source_fingerprint("llm/tokens"),
-    message:
-        "Counting the tokens of {wildcards.text} by {wildcards.tokenizer} (log: {log})"
     shell:
         "python -m scaling.llm.tokens {params.text} --files {input.text:q} {params.model} {params.norms} {params.window}"
         " --cache {params.kept:q} --record-failure"
@@ -176,49 +150,10 @@ rule gather_tokens:
         table="token_frequencies|token_ranks",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
     params:
         source=source_fingerprint("llm/join"),
-    message:
-        "Putting the parts of {wildcards.table} together (log: {log})"
     shell:
         "python -m scaling.llm.join --table {wildcards.table} --parts {input:q} --output {output} > {log} 2>&1"
-
-
-rule draw_llm_figures:
-    input:
-        overlaps="results/tables/llm_overlaps.csv",
-        norms="results/tables/llm_norms.csv",
-        frequencies="results/tables/token_frequencies.csv",
-        ranks="results/tables/token_ranks.csv",
-    output:
-        [
-            report(
-                f"results/figures/{figure}.svg",
-                caption=f"../report/{figure}.rst",
-                category="Language models",
-                labels={"figure": number, "shows": shows},
-            )
-            for figure, (number, shows) in LLM_FIGURES.items()
-        ],
-        expand("results/figures/{figure}.png", figure=LLM_FIGURES),
-    log:
-        "logs/figures/llm.log",
-    conda:
-        "../envs/scaling.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-    params:
-        figures=" ".join(LLM_FIGURES),
-        source=source_fingerprint("figures/llm"),
-    message:
-        "Drawing the figures of language models' heads (log: {log})"
-    shell:
-        "python -m scaling.figures.llm --figure {params.figures} --overlaps {input.overlaps} --norms {input.norms}"
-        " --frequencies {input.frequencies} --ranks {input.ranks} --output {output} > {log} 2>&1"
 
 
 rule llm:
@@ -235,6 +170,4 @@ rule llm:
                 "token_ranks",
             ],
         ),
-        "results/figures/llm_family.svg",
-        "results/figures/llm_family.png",
-        expand("results/figures/{figure}.{ending}", figure=LLM_FIGURES, ending=["svg", "png"]),
+        pictures(DRAWINGS["draw_llm_figures"], DRAWINGS["draw_family"]),

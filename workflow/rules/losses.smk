@@ -2,9 +2,7 @@
 # results/llm/texts/{text}.jsonl: documents of a data set of the Hub. results/llm/losses/{text}/{model}.csv: one row.
 
 LOSSES = config["llm"]["losses"]
-TEXTS = dict(
-    zip(named_once((entry["name"] for entry in LOSSES["texts"]), "losses: texts"), LOSSES["texts"])
-)
+TEXTS = by_name(LOSSES["texts"], ["name"], "losses: texts")
 for name, entry in TEXTS.items():
     if sum(key in entry for key in ("path", "dataset")) != (name != "python"):
         raise WorkflowError(
@@ -26,6 +24,14 @@ EVALUATIONS = {("python", model): FAMILY_TEXT for model in FAMILY_MODELS} | {
 }
 
 
+def text_file(name):
+    """The documents of a text of the config."""
+    entry = TEXTS.get(name, {})
+    if "dataset" in entry:
+        return f"results/llm/texts/{name}.jsonl"
+    return entry.get("path", CORPUS["held_out"])
+
+
 rule fetch_text:
     output:
         "results/llm/texts/{text}.jsonl",
@@ -36,7 +42,6 @@ rule fetch_text:
     retries: 1
     conda:
         "../envs/scaling.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
         network=1,
@@ -46,8 +51,6 @@ rule fetch_text:
             *("dataset", "subset", "split", "revision", "column", "join_words", "documents"),
         ),
         source=source_fingerprint("llm/texts"),
-    message:
-        "Getting the first documents of {wildcards.text} (log: {log})"
     shell:
         "python -m scaling.llm.texts {params.text} --output {output} > {log} 2>&1"
 
@@ -68,7 +71,6 @@ rule measure_loss:
     retries: 1
     conda:
         "../envs/scaling.yaml"
-    threads: 1
     resources:
         # On a cluster ask for more by --set-resources measure_loss:mem_mb=...; a model that does not fit says so.
         mem_mb=lambda wildcards: (
@@ -91,8 +93,6 @@ rule measure_loss:
             f"results/llm/losses/{wildcards.text}/{wildcards.model}.csv", "llm_losses"
         ),
         source=source_fingerprint("llm/losses"),
-    message:
-        "Evaluating {wildcards.model} on {wildcards.text} (log: {log})"
     shell:
         "python -m scaling.llm.losses {params.model} --text {input.text:q} --dataset {wildcards.text} {params.windows}"
         " {params.precision} --attempt {params.attempt} --record-failure --output {output:q} > {log:q} 2>&1"
@@ -111,12 +111,7 @@ rule gather_losses:
         "logs/llm/gather_losses.log",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
     params:
         source=source_fingerprint("llm/join"),
-    message:
-        "Putting the losses together (log: {log})"
     shell:
         "python -m scaling.llm.join --table llm_losses --parts {input:q} --output {output} > {log} 2>&1"

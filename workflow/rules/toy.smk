@@ -6,6 +6,16 @@ TOY_CURVES = cells_by_curve(config["toy"])
 TOY_TABLES = ["toy_models", "toy_curves", "toy_features"]
 
 
+def toy_cell(wildcards):
+    """The model that a job is for."""
+    return asked(TOY_CELLS, wildcards.model, "model")
+
+
+def toy_curve(wildcards):
+    """The models of the curve that a job is for."""
+    return asked(TOY_CURVES, wildcards.curve, "curve")
+
+
 rule toy:
     input:
         expand("results/tables/{table}.csv", table=TOY_TABLES),
@@ -24,19 +34,18 @@ if config["toy"]["engine"] != "torch":
             model=r".+/m\d+_seed\d+",
         conda:
             "../envs/scaling.yaml"
-        threads: 1
         resources:
-            mem_mb=get_training_memory,
-            runtime=get_training_minutes,
+            mem_mb=lambda wildcards: training_memory(toy_cell(wildcards)),
+            runtime=lambda wildcards: training_minutes(toy_cell(wildcards), config["toy"]),
         params:
             engine=config["toy"]["engine"],
-            arguments=get_training_arguments,
+            arguments=lambda wildcards: shlex.join(
+                training_arguments([toy_cell(wildcards)], config["toy"])
+            ),
             source=source_fingerprint(
                 "toy/training",
                 *(["toy/engines/plain_engine"] if config["toy"]["engine"] == "plain" else []),
             ),
-        message:
-            "Training {wildcards.model} (log: {log})"
         shell:
             "python -m scaling.toy.training --engine {params.engine} {params.arguments}"
             " --folder results/toy/models > {log} 2>&1"
@@ -54,7 +63,6 @@ else:
                 f"logs/toy/stacks/{stack}.log",
             conda:
                 "../envs/scaling.yaml"
-            threads: 1
             resources:
                 gpu=1,
                 mem_mb=8000,
@@ -62,8 +70,6 @@ else:
             params:
                 arguments=shlex.join(training_arguments(cells, config["toy"])),
                 source=source_fingerprint("toy/training", "toy/engines/torch_engine"),
-            message:
-                f"Training the stack {stack} (log: {{log}})"
             shell:
                 "python -m scaling.toy.training --engine torch {params.arguments}"
                 " --folder results/toy/models > {log} 2>&1"
@@ -71,7 +77,9 @@ else:
 
 rule measure_models:
     input:
-        get_models_of_curve,
+        lambda wildcards: [
+            f"results/toy/models/{cell.name}.safetensors" for cell in toy_curve(wildcards)
+        ],
     output:
         "results/toy/measured/{curve}.jsonl",
     log:
@@ -80,16 +88,13 @@ rule measure_models:
         curve=r".+/gamma[^/]+",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
     resources:
-        mem_mb=get_measurement_memory,
+        mem_mb=lambda wildcards: measurement_memory(toy_curve(wildcards)),
         runtime=60,
     params:
-        models=lambda wildcards: [cell.name for cell in TOY_CURVES[wildcards.curve]],
+        models=lambda wildcards: [cell.name for cell in toy_curve(wildcards)],
         samples=config["toy"]["held_out_samples"],
         source=source_fingerprint("toy/measurement"),
-    message:
-        "Measuring the models of {wildcards.curve} (log: {log})"
     shell:
         "python -m scaling.toy.measurement --folder results/toy/models --models {params.models}"
         " --samples {params.samples} --output {output} > {log} 2>&1"
@@ -105,15 +110,12 @@ rule collect_models:
         "logs/toy/collect_models.log",
     conda:
         "../envs/scaling.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
     params:
         study=json.dumps(config["toy"]),
         source=source_fingerprint("toy/collect"),
-    message:
-        "Gathering the measured models into tables (log: {log})"
     shell:
         "python -m scaling.toy.collect --study {params.study:q} --folder results/toy/models"
         " --measured results/toy/measured --output results/tables > {log} 2>&1"
