@@ -5,7 +5,7 @@ A model is a matrix, a width m, a weight decay gamma, tied or not, and a seed. T
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -102,11 +102,6 @@ def matrices(section: Mapping[str, Any]) -> dict[str, MatrixSettings]:
         except InputError as error:
             raise InputError(f"config: bigram: matrices: {name}: {error}") from None
     return found
-
-
-def counted_sizes(matrices: Mapping[str, MatrixSettings], names: Iterable[str]) -> list[int]:
-    """Vocabulary sizes whose bigrams have to be counted for the matrices of these names, in order."""
-    return sorted({matrices[name].vocabulary for name in names if matrices[name].is_counted})
 
 
 def as_list(value: Any) -> list[Any]:

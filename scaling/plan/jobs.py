@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from snakemake.exceptions import WorkflowError
 
+from scaling.bigram.study import MatrixSettings
 from scaling.command import InputError
 from scaling.toy.cell import Cell
 from scaling.toy.recipe import Recipe
@@ -116,3 +117,8 @@ def attempt(path: str, table: str) -> int:
     except (InputError, IndexError):  # a table of another version: made again anyway
         return 1
     return int(row["attempt"]) + int(row["status"] == "failed")
+
+
+def counted_sizes(matrices: Mapping[str, MatrixSettings], names: Iterable[str]) -> list[int]:
+    """Return the vocabulary sizes whose bigrams have to be counted for the matrices of these names, in order."""
+    return sorted({matrices[name].vocabulary for name in names if matrices[name].is_counted})

@@ -19,7 +19,6 @@ os.environ.update(
 )
 
 from scaling.bigram.study import cells as bigram_cells
-from scaling.bigram.study import counted_sizes
 from scaling.bigram.study import flows as bigram_flows
 from scaling.bigram.study import jobs as bigram_jobs
 from scaling.bigram.study import matrices as bigram_matrices
@@ -35,6 +34,7 @@ from scaling.plan.jobs import (
     attempt,
     by_name,
     command_options,
+    counted_sizes,
     file_name,
     lloyd_networks,
     measurement_memory,
