@@ -121,4 +121,5 @@ def attempt(path: str, table: str) -> int:
 
 def counted_sizes(matrices: Mapping[str, MatrixSettings], names: Iterable[str]) -> list[int]:
     """Return the vocabulary sizes whose bigrams have to be counted for the matrices of these names, in order."""
-    return sorted({matrices[name].vocabulary for name in names if matrices[name].is_counted})
+    sizes = {matrices[name].vocabulary for name in names if matrices[name].is_counted}
+    return sorted(size for size in sizes if size is not None)

@@ -69,3 +69,45 @@ def checked_config(config):
 def source_fingerprint(*modules):
     """Fingerprint of the package's code that a command runs, as a parameter of its rule."""
     return fingerprint(modules)
+
+
+def toy_cell(wildcards):
+    """The model that a job is for."""
+    return asked(TOY_CELLS, wildcards.model, "model")
+
+
+def toy_curve(wildcards):
+    """The models of the curve that a job is for."""
+    return asked(TOY_CURVES, wildcards.curve, "curve")
+
+
+def checkpoint_files(model):
+    """Files of a checkpoint on this machine that a job reads: the family's, or the folder of a local model."""
+    entry = MODELS[model]
+    if model in FAMILY_MODELS:
+        return expand("{path}/{file}", path=entry["path"], file=CHECKPOINT)
+    return entry.get("path", [])
+
+
+def is_remote(model):
+    """Whether a model is read from the Hub."""
+    return "path" not in MODELS[model]
+
+
+def token_entry(wildcards):
+    """The item of llm: tokens that a job is for."""
+    return TOKENS[f"{wildcards.tokenizer}/{wildcards.text}"]
+
+
+def text_file(name):
+    """The documents of a text of the config."""
+    entry = TEXTS.get(name, {})
+    if "dataset" in entry:
+        return f"results/llm/texts/{name}.jsonl"
+    return entry.get("path", CORPUS["held_out"])
+
+
+def table_caption(table):
+    """Caption of a table in the report: its own where it has one."""
+    own = ROOT / "workflow" / "report" / "tables" / f"{table}.rst"
+    return f"../report/tables/{table if own.exists() else 'any'}.rst"

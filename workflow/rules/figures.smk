@@ -19,12 +19,6 @@ PAGES = [
 ]
 
 
-def table_caption(table):
-    """Caption of a table in the report: its own where it has one."""
-    own = ROOT / "workflow" / "report" / "tables" / f"{table}.rst"
-    return f"../report/tables/{table if own.exists() else 'any'}.rst"
-
-
 for rule_name, drawing in DRAWINGS.items():
 
     rule:

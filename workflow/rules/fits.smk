@@ -241,7 +241,7 @@ rule hold_claims:
         "../envs/scaling.yaml"
     params:
         study=FITS["study"],
-        published=PUBLISHED,
+        published=lambda wildcards, input: Path(input.published[0]).parent,
         source=source_fingerprint("claims"),
     shell:
         "python -m scaling.claims --tables {input.tables} --published {params.published:q}"

@@ -14,24 +14,6 @@ for entry in LLM["tokens"]:
         )
 
 
-def checkpoint_files(model):
-    """Files of a checkpoint on this machine that a job reads: the family's, or the folder of a local model."""
-    entry = MODELS[model]
-    if model in FAMILY_MODELS:
-        return expand("{path}/{file}", path=entry["path"], file=CHECKPOINT)
-    return entry.get("path", [])
-
-
-def is_remote(model):
-    """Whether a model is read from the Hub."""
-    return "path" not in MODELS[model]
-
-
-def token_entry(wildcards):
-    """The item of llm: tokens that a job is for."""
-    return TOKENS[f"{wildcards.tokenizer}/{wildcards.text}"]
-
-
 rule measure_head:
     input:
         lambda wildcards: checkpoint_files(wildcards.model),

@@ -24,14 +24,6 @@ EVALUATIONS = {("python", model): FAMILY_TEXT for model in FAMILY_MODELS} | {
 }
 
 
-def text_file(name):
-    """The documents of a text of the config."""
-    entry = TEXTS.get(name, {})
-    if "dataset" in entry:
-        return f"results/llm/texts/{name}.jsonl"
-    return entry.get("path", CORPUS["held_out"])
-
-
 rule fetch_text:
     output:
         "results/llm/texts/{text}.jsonl",

@@ -6,16 +6,6 @@ TOY_CURVES = cells_by_curve(config["toy"])
 TOY_TABLES = ["toy_models", "toy_curves", "toy_features"]
 
 
-def toy_cell(wildcards):
-    """The model that a job is for."""
-    return asked(TOY_CELLS, wildcards.model, "model")
-
-
-def toy_curve(wildcards):
-    """The models of the curve that a job is for."""
-    return asked(TOY_CURVES, wildcards.curve, "curve")
-
-
 rule toy:
     input:
         expand("results/tables/{table}.csv", table=TOY_TABLES),
