@@ -39,6 +39,7 @@ include: "workflow/rules/llm.smk"
 include: "workflow/rules/losses.smk"
 include: "workflow/rules/bigram.smk"
 include: "workflow/rules/time.smk"
+include: "workflow/rules/correlation.smk"
 include: "workflow/rules/attention.smk"
 include: "workflow/rules/figures.smk"
 
@@ -51,6 +52,7 @@ rule all:
         rules.llm.input,
         rules.bigram.input,
         rules.time.input,
+        rules.correlation.input,
         rules.attention.input,
         rules.fits.input,
         rules.figures.input,

@@ -33,6 +33,9 @@ from scaling.sources import fingerprint
 from scaling.llm.family.members import members as family_members
 from scaling.llm.family.members import recipe_of
 from scaling.plan.config import checked, read_schemas
+from scaling.toy.correlated import cells as correlated_cells
+from scaling.toy.correlated import curves as correlated_curves
+from scaling.toy.correlated import training_arguments as correlated_arguments
 from scaling.toy.recipe import Recipe
 from scaling.toy.study import (
     cells_by_curve,

@@ -40,6 +40,7 @@ PAGES = [
         *rules.llm.input,
         *rules.bigram.input,
         *rules.time.input,
+        *rules.correlation.input,
         *rules.attention.input,
         *rules.fits.input,
     ]

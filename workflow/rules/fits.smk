@@ -257,6 +257,7 @@ CLAIM_TABLES = [
     "bigram_exponents",
     "bigram_rivals",
     "time_exponents",
+    "correlation_exponents",
     "attention_k_means",
     "attention_soft_k_means",
     "attention_lloyd_network",
