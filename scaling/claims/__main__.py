@@ -14,6 +14,7 @@ from scaling.claims import (  # noqa: F401  (importing a module registers its cl
     attention,
     attention_matrices,
     bigram,
+    correlation,
     language_models,
     local_models,
     registry,

@@ -17,6 +17,7 @@ from scaling.frequency_laws import FREQUENCY_LAWS
 from scaling.llm.family import members as family
 from scaling.settings import schema as schema_of
 from scaling.toy import recipe
+from scaling.toy.correlated import cells as correlated_cells
 from scaling.toy.study import interventions
 
 
@@ -88,6 +89,7 @@ def checked(config: Mapping[str, Any], schemas: Mapping[str, Mapping[str, Any]])
     interventions(whole["toy"])
     bigram_cells(whole["bigram"])
     bigram_flows(whole["bigram"])
+    correlated_cells(whole["correlation"])
     section = whole["llm"]["family"]
     try:
         family.members(section["models"], family.recipe_of(section))

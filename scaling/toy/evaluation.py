@@ -8,6 +8,7 @@ A sample error (y_i - x_i)^2, with y = ReLU(x W W^T + b), belongs to exactly one
 - false: feature i is inactive, but its output fires.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,10 +55,12 @@ def held_out_loss(
     p: NDArray[np.float64],
     n_samples: int,
     rng: np.random.Generator,
+    draw: Callable[[np.random.Generator, NDArray[np.float64], int], features.Batch] = features.draw_batch,
 ) -> HeldOut:
     """Return L = E_x ||ReLU(x W W^T + b) - x||^2 on fresh samples (paper, Eq. 3), split into its parts.
 
-    Products are float32, sums float64. n_samples is rounded up to whole chunks of 2048.
+    Products are float32, sums float64. n_samples is rounded up to whole chunks of 2048, each drawn by
+    draw(rng, p, 2048).
     """
     n = len(b)
     squares = np.einsum("ij,ij->i", W, W, dtype=np.float64)
@@ -65,7 +68,7 @@ def held_out_loss(
     by_feature = np.zeros(n)
     each: list[NDArray[np.float64]] = []
     for _ in range(-(-n_samples // CHUNK)):
-        batch = features.draw_batch(rng, p, CHUNK)
+        batch = draw(rng, p, CHUNK)
         sample, feature, value = batch.sample, batch.feature, batch.value
         x = sparse.csr_array((value, (sample, feature)), shape=(CHUNK, n))
         error = x @ W @ W.T

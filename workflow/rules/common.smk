@@ -45,6 +45,9 @@ from scaling.plan.jobs import (
 )
 from scaling.plan.run import check_writable, closing_lines, hold_lock
 from scaling.sources import fingerprint
+from scaling.toy.correlated import cells as correlated_cells
+from scaling.toy.correlated import curves as correlated_curves
+from scaling.toy.correlated import training_arguments as correlated_arguments
 from scaling.toy.study import (
     cells_by_curve,
     distinct_cells,

@@ -12,6 +12,7 @@ PAGES = [
         *rules.llm.input,
         *rules.bigram.input,
         *rules.time.input,
+        *(rules.correlation.input if CORRELATION_CELLS else []),
         *rules.attention.input,
         *rules.fits.input,
     ]

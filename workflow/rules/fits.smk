@@ -192,6 +192,7 @@ CLAIM_TABLES = [
     "bigram_exponents",
     "bigram_rivals",
     "time_exponents",
+    *(["correlation_exponents"] if CORRELATION_CELLS else []),
     "attention_k_means",
     "attention_soft_k_means",
     "attention_lloyd_network",

@@ -136,7 +136,8 @@ def advance(
 class NumbaEngine:
     """One model in training on one CPU thread; W (n, m) and b (n,) are float32 and change in place.
 
-    Without `screening` every step is a Gram step, the reference that tests compare the screened step with.
+    Without `screening` every step is a Gram step, the reference that tests compare the screened step with. `room` is
+    the largest number of active entries of a batch; by default that of independent features.
     """
 
     def __init__(
@@ -149,6 +150,7 @@ class NumbaEngine:
         rng: np.random.Generator,
         learning_rate_factor: float = 1.0,
         screening: bool = True,
+        room: int | None = None,
     ) -> None:
         n, m = W.shape
         columns = -(-m // LANES) * LANES
@@ -160,7 +162,7 @@ class NumbaEngine:
             learning_rate_factor * rate * recipe.schedule() for rate in recipe.learning_rates(m)
         )
         self.moments = Moments(*(np.zeros(size, np.float32) for size in (n * columns, n * columns, n, n)))
-        self.work = workspace(n, columns, recipe.batch_size, features.room(p, recipe.batch_size))
+        self.work = workspace(n, columns, recipe.batch_size, room or features.room(p, recipe.batch_size))
         self.hazard = features.hazards(p)
         self.screen, self.choice = screen(n, columns), first_choice(screening)
         self.step = 0
