@@ -27,6 +27,7 @@ KEY_CLAIMS = (
     "bigram.exponent_narrow",
     "attention.k_means_exact",
 )
+RULE = re.compile(r"(id\d+)\[([^\]]+)\]")  # a node of the rule graph
 LISTED = 6  # so many published numbers of a claim stand one by one, and ours in the same order
 BOUNDS = {"at least": "≥ ", "at most": "≤ "}
 ORIGINS = {
@@ -252,9 +253,12 @@ def dictionary(recorded: Path) -> str:
 
 
 def rules(recorded: Path) -> str:
-    """The rule graph as `snakemake --rulegraph mermaid-js` gave it, less the goal and every arrow that others imply."""
+    """The rule graph as `snakemake --rulegraph mermaid-js` gave it, without the target and without implied arrows.
+
+    Rules that train the models of one job, such as train_text_512_gamma0_m4_seed0, are one node.
+    """
     text = (recorded / "rules.mmd").read_text(encoding="utf-8")
-    names = dict(re.findall(r"(id\d+)\[(\w+)\]", text))
+    names = {key: re.sub(r"^train_.*_seed\d+$", "train_bigram_models", rule) for key, rule in RULE.findall(text)}
     followers: dict[str, set[str]] = {name: set() for name in names.values() if name != "all"}
     for first, then in re.findall(r"(id\d+) --> (id\d+)", text):
         if names[then] != "all":

@@ -28,9 +28,13 @@ PICTURE_WIDTH = 840  # pixels: two beside each other on a README's page, sharp o
 
 
 def documents(root: Path) -> list[Path]:
-    """README.md and the pages of docs that have marked blocks, below the repository's folder `root`."""
+    """README.md and the pages of docs that have blocks of a recorded run, below the repository's folder `root`.
+
+    The block in docs/faults.md is written by `make faults`.
+    """
     pages = [root / "README.md", *sorted((root / "docs").glob("*.md"))]
-    return [page for page in pages if ": begin -->" in page.read_text(encoding="utf-8")]
+    blocks = [page for page in pages if ": begin -->" in page.read_text(encoding="utf-8")]
+    return [page for page in blocks if page.name != "faults.md"]
 
 
 def with_blocks(text: str, recorded: Path) -> str:
