@@ -69,13 +69,17 @@ def together(values: pd.Series, one_by_one: bool) -> str:
 
 
 def headline(recorded: Path) -> str:
-    """How many numbers have which verdict, one line per origin of the claim."""
+    """How many numbers have which verdict, one line per origin of the claim.
+
+    Statements and figures of the attention study are those of its own sources, not of the paper.
+    """
     frame = tables.read("claims", recorded / "claims.csv")
     done = frame[frame["verdict"] != "not_run"]
+    sources = done["id"].str.startswith("attention.") & done["origin"].isin(["statement", "figure"])
+    groups = {words: done[(done["origin"] == origin) & ~sources] for origin, words in ORIGINS.items()}
+    groups["that the sources of the attention study state or show"] = done[sources]
     lines = [
-        f"- {len(part)} numbers {words}: {counted(part['verdict'])}."
-        for origin, words in ORIGINS.items()
-        if len(part := done[done["origin"] == origin])
+        f"- {len(part)} numbers {words}: {counted(part['verdict'])}." for words, part in groups.items() if len(part)
     ]
     return "\n".join([*lines, f"- {len(frame) - len(done)} numbers were not run in the recorded study."])
 

@@ -202,8 +202,9 @@ def width_suites(given: Tables) -> Figure:
 
 
 def claims(given: Tables) -> Figure:
-    """The claims that were run as z-scores, coloured by verdict (scaling.figures.claims)."""
-    return claims_figure.draw(given.read("claims", "claims"))
+    """The paper's claims that were run as z-scores, coloured by verdict (scaling.figures.claims)."""
+    frame = given.read("claims", "claims")
+    return claims_figure.draw(frame[frame["id"].str.startswith(("toy.", "llm."))])
 
 
 DRAWINGS: tuple[Callable[[Tables], Figure], ...] = (fig8b_llm_loss, chinchilla_profile, width_suites, claims)
