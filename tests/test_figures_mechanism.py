@@ -61,8 +61,8 @@ def mediation() -> pd.DataFrame:
     return filled(
         "mediation",
         [
-            {"data": "live", "predictors": "log_welch", "predictor": "log_welch", "error_outside": 0.1},
-            {"data": "counting", "predictors": "k = m^2/2", "error_outside": 0.5},
+            {"data": "live", "predictors": "log_welch", "predictor": "log_welch", "exponent_error": 0.1},
+            {"data": "counting", "predictors": "k = m^2/2", "exponent_error": 0.5},
         ],
     )
 

@@ -76,8 +76,8 @@ def mechanism_interventions(study: Study) -> Figure:
         ratio = part.assign(ratio=np.log(part["loss"] / part["loss_before"])).groupby("m")["ratio"].mean()
         right.plot(ratio.index, np.exp(ratio), color=colour, marker=marker, linewidth=0.8, label=label)
     right.axhline(1, **style.THEORY)
-    for panel in (left, right):
-        style.log_axis(panel, "x", frame["m"])
+    for panel, widths in ((left, [*frame["m"], *zero["m"]]), (right, frame["m"])):
+        style.log_axis(panel, "x", widths)
         panel.set(xlabel=M)
     style.log_axis(left, "y")
     left.set(ylabel=LOSS)
@@ -96,7 +96,7 @@ def _what(frame: pd.DataFrame) -> str:
 def mechanism_geometry(study: Study) -> Figure:
     """What about the overlaps sets the loss: scaled overlaps, other packings, and which statistic predicts the loss."""
     figure, (left, middle, right) = style.panels(
-        1, 3, height=3.1, titles=["overlaps scaled", "other directions", "prediction of left-out curves"]
+        1, 3, height=3.1, titles=["overlaps scaled", "other directions", "left-out curves"]
     )
     frame = study.read("interventions")
     _scaled(left, frame[frame["intervention"] == "overlaps"])
@@ -148,17 +148,20 @@ def _packings(axes: Axes, frame: pd.DataFrame) -> None:
 
 
 def _predictions(axes: Axes, mediation: pd.DataFrame) -> None:
-    """Root mean square error of log loss for curves left out of the fit, one bar per set of predictors."""
-    rows = mediation[mediation["data"].isin(["live", "counting"])].dropna(subset=["error_outside"])
-    rows = rows.drop_duplicates(["data", "predictors"]).sort_values("error_outside", ascending=False)
+    """Root mean square error of predicted exponents of curves left out of the fit, one bar per set of predictors."""
+    rows = mediation[mediation["data"].isin(["live", "counting"])].dropna(subset=["exponent_error"])
+    rows = rows[~rows["predictors"].str.contains("tightness")]  # not drawn: near m << n its denominator is nearly 0
+    rows = rows.drop_duplicates(["data", "predictors"]).sort_values("exponent_error", ascending=False)
     if rows.empty:
         style.missing(axes, "no three curves under strong superposition")
         return
     colours = [style.BLUE if data == "live" else style.ORANGE for data in rows["data"]]
-    names = [name.replace("log_", "log ").replace("welch", r"$\kappa^2$") for name in rows["predictors"]]
-    axes.barh(range(len(rows)), rows["error_outside"], color=colours, height=0.7)
-    axes.set_yticks(range(len(rows)), names, size=6.5)
-    axes.set(xlabel="RMS error of log loss")
+    names = {"k = m^2/2": "count $k = m^2/2$", "k = c m^d": "count $k = c\\, m^d$", "log_m": "$m$"}
+    names |= {"log_welch": r"$\kappa^2$", "log_mean": "mean square", "log_fourth": "fourth moment"}
+    names |= {"log_quantile": "99 % quantile", "log_max": "largest"}
+    axes.barh(range(len(rows)), rows["exponent_error"], color=colours, height=0.7)
+    axes.set_yticks(range(len(rows)), [names.get(name, name) for name in rows["predictors"]], size=7)
+    axes.set(xlabel="RMS error of the exponent")
 
 
 def mechanism_theory(study: Study) -> Figure:

@@ -181,7 +181,7 @@ def _shares(axes: Axes, models: pd.DataFrame) -> None:
 
 def mechanism_live(study: Study) -> Figure:
     """Represented features by norm (phi_half) and by function (phi_live): over (gamma, alpha), or against gamma."""
-    models = study.sweep
+    models = usual_training(study.sweep)
     figure, axes = style.panels(
         1, 2, height=2.8, sharey=True, titles=[r"by norm: $\varphi_{1/2}$", r"by function: $\varphi_{\mathrm{live}}$"]
     )

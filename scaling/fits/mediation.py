@@ -2,8 +2,10 @@ r"""What predicts the loss of toy models under strong superposition: the overlap
 
 Lines log y = c + sum_k b_k predictor_k through models, with errors clustered by curve, tested on curves left out:
 
-- live: y = (L - L_silent) / sum of p_i over live features, on functions of m and of the live rows' overlaps.
-- rows_*: y = loss after other directions of the rows (interventions.csv), on the same; the packings are the curves.
+- live: y = (L - L_silent) / sum of p_i over live features, on functions of m and of the live rows' overlaps. Each
+  curve has its own c, since losses differ between alphas by more than any overlap explains.
+- rows_*: y = loss after other directions of the rows (interventions.csv), on the same; the packings are the curves,
+  with one c for all.
 - counting: y = L, by the rival that only the number of features counts, L = 4/3 sum_{i > k} p_i, with k = m^2/2 (as
   many rows as fit as nearly an equiangular tight frame) or k = c m^d fitted.
 
@@ -103,35 +105,49 @@ def errors(
     }
 
 
-def line_rows(data: str, frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return rows for each set of predictors; `frame` has log_y, curve and the predictors."""
+def centred(values: FloatArray, curve: FloatArray) -> FloatArray:
+    """Return values (n, ...) less their mean over each curve."""
+    values = values.copy()
+    for name in np.unique(curve):
+        values[curve == name] -= values[curve == name].mean(axis=0)
+    return values
+
+
+def line_rows(data: str, frame: pd.DataFrame, own_intercepts: bool) -> list[dict[str, Any]]:
+    """Return rows for each set of predictors; `frame` has log_y, curve and the predictors.
+
+    With own intercepts every curve has a constant c of its own, also one that is left out of the fit of the slopes.
+    """
     rows: list[dict[str, Any]] = []
     y, curve = frame["log_y"].to_numpy(np.float64), frame["curve"].to_numpy()
     counts = {"data": data, "n_models": len(y), "n_curves": len(np.unique(curve)), "n_undefined": 0}
     log_m = frame["log_m"].to_numpy(np.float64)
     for name, predictors in PREDICTORS.items():
-        X = np.column_stack([np.ones(len(frame)), *(frame[column] for column in predictors)]).astype(np.float64)
-        if len(np.unique(curve)) < LEAST_CURVES or len(y) <= X.shape[1]:
-            note = f"needs at least {LEAST_CURVES} curves and {X.shape[1] + 1} models"
+        X = frame[predictors].to_numpy(np.float64)
+        if len(np.unique(curve)) < LEAST_CURVES or len(y) <= X.shape[1] + 1:
+            note = f"needs at least {LEAST_CURVES} curves and {X.shape[1] + 2} models"
             rows.append({**counts, "predictors": name, "note": note})
             continue
+        if own_intercepts:
+            X, values = centred(X, curve), centred(y, curve)
+        else:
+            X, values = np.column_stack([X, np.ones(len(y))]), y
 
-        def prediction(fitted: Chosen, X: FloatArray = X) -> FloatArray:
-            return np.asarray(X @ least_squares(X[fitted], y[fitted]))
+        def prediction(fitted: Chosen, X: FloatArray = X, values: FloatArray = values) -> FloatArray:
+            return np.asarray(X @ least_squares(X[fitted], values[fitted]))
 
-        coefficients = least_squares(X, y)
+        coefficients = least_squares(X, values)
         inside = X @ coefficients
-        outside = left_out(curve, prediction)
-        stderr = clustered_errors(X, y - inside, curve)
+        stderr = clustered_errors(X, values - inside, curve)
         shared = {
             "data": data,
             "predictors": name,
-            "rsquared": 1 - float(np.sum((y - inside) ** 2) / np.sum((y - y.mean()) ** 2)),
-            **errors(y, inside, outside, log_m, curve),
+            "rsquared": 1 - float(np.sum((values - inside) ** 2) / np.sum((values - values.mean()) ** 2)),
+            **errors(values, inside, left_out(curve, prediction), log_m, curve),
         }
         rows += [
             {**shared, "predictor": predictor, "slope": coefficients[k], "slope_stderr": stderr[k]}
-            for k, predictor in enumerate(predictors, start=1)
+            for k, predictor in enumerate(predictors)
         ]
     return rows
 
@@ -175,7 +191,7 @@ def live_rows(models: pd.DataFrame, one_active: pd.DataFrame) -> list[dict[str, 
     frame = frame[(frame["n_live"] > frame["m"]) & (frame["frequency_live"] > 0)]
     live = (frame["loss"] - frame["loss_silent"]) / frame["frequency_live"]
     frame = overlap_predictors(frame.assign(log_y=np.log(live.astype(float))), frame["n_live"])
-    return line_rows("live", frame)
+    return line_rows("live", frame, own_intercepts=True)
 
 
 def new_row_rows(interventions: pd.DataFrame) -> list[dict[str, Any]]:
@@ -185,7 +201,8 @@ def new_row_rows(interventions: pd.DataFrame) -> list[dict[str, Any]]:
     for refit in ("bias", "bias_and_norms", "all"):
         part = some[some["refit"] == refit]
         part = part.assign(curve=part["intervention"], log_y=np.log(part["loss"].astype(float)))
-        rows += line_rows(f"rows_{refit}", overlap_predictors(part, part["n"] - part["n_silent"]))
+        part = overlap_predictors(part, part["n"] - part["n_silent"])
+        rows += line_rows(f"rows_{refit}", part, own_intercepts=False)
     return rows
 
 
