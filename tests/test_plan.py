@@ -78,6 +78,21 @@ def test_options_are_those_that_an_item_has_and_are_quoted() -> None:
     assert jobs.lloyd_networks([{"kind": "aligned", "depth": [1, 2], "seeds": 3}]) == "aligned:1,2:3"
 
 
+def test_files_that_a_job_reads(tmp_path: Path) -> None:
+    assert jobs.local_files({"path": "folder", "files": ["folder/a"]}) == ["folder/a"]
+    assert jobs.local_files({"path": "folder"}) == "folder"
+    assert jobs.local_files({"model": "a/b"}) == []
+    assert jobs.is_remote({"model": "a/b"})
+    assert not jobs.is_remote({"path": "folder"})
+    texts = {"c4": {"dataset": "a/c4"}, "mine": {"path": "mine.txt"}}
+    files = [jobs.text_file(texts, name, "held_out.jsonl") for name in ("c4", "mine", "python")]
+    assert files == ["results/llm/texts/c4.jsonl", "mine.txt", "held_out.jsonl"]
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "claims.rst").write_text("")
+    captions = [jobs.table_caption(tmp_path, table) for table in ("claims", "toy_models")]
+    assert captions == ["../report/tables/claims.rst", "../report/tables/any.rst"]
+
+
 def test_what_no_experiment_asks_for_is_named() -> None:
     with pytest.raises(WorkflowError, match="no experiment of the config asks for the model x"):
         jobs.asked({}, "x", "model")

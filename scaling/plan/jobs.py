@@ -74,6 +74,28 @@ def command_options(entry: Mapping[str, Any], *names: str) -> str:
     return " ".join(f"--{name.replace('_', '-')}={shlex.quote(str(entry[name]))}" for name in names if name in entry)
 
 
+def local_files(entry: Mapping[str, Any]) -> Any:
+    """Return the files of a checkpoint on this machine that a job reads: those listed, else its folder, if any."""
+    return entry.get("files", entry.get("path", []))
+
+
+def is_remote(entry: Mapping[str, Any]) -> bool:
+    """Return whether a model of the catalogue is read from the Hub."""
+    return "path" not in entry
+
+
+def text_file(texts: Mapping[str, Mapping[str, Any]], name: str, held_out: str) -> str:
+    """Return the file of a text: fetched from the Hub, named by the config, or the held-out part of the corpus."""
+    entry = texts.get(name, {})
+    return f"results/llm/texts/{name}.jsonl" if "dataset" in entry else str(entry.get("path", held_out))
+
+
+def table_caption(report: Path, table: str) -> str:
+    """Return the caption of a table of the report, relative to the rules: its own where it has one."""
+    own = report / "tables" / f"{table}.rst"
+    return f"../report/tables/{table if own.exists() else 'any'}.rst"
+
+
 def lloyd_networks(grids: Iterable[Mapping[str, Any]]) -> str:
     """Return the networks of attention: lloyd_networks as arguments of a command, such as aligned:1,2,4:3."""
     return " ".join(f"{grid['kind']}:{','.join(map(str, grid['depth']))}:{grid['seeds']}" for grid in grids)

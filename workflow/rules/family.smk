@@ -4,6 +4,13 @@
 FAMILY = config["llm"]["family"]
 FAMILY_RECIPE = recipe_of(FAMILY)
 MEMBERS = family_members(FAMILY["models"], FAMILY_RECIPE)
+CHECKPOINT = [
+    "config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "training.json",
+]
 # Its members by file name, as items of the catalogue.
 FAMILY_MODELS = {
     file_name(name): {
@@ -12,16 +19,10 @@ FAMILY_MODELS = {
         "path": f"results/llm/family/{name}",
         "m": member.m,
         "learning_rate_factor": member.learning_rate_factor,
+        "files": [f"results/llm/family/{name}/{file}" for file in CHECKPOINT],
     }
     for name, member in MEMBERS.items()
 }
-CHECKPOINT = [
-    "config.json",
-    "model.safetensors",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "training.json",
-]
 CORPUS = {part: f"results/llm/corpus/{part}.jsonl" for part in ("train", "held_out")}
 
 

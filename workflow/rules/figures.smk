@@ -88,7 +88,7 @@ rule show_tables:
         [
             report(
                 f"results/pages/{table}.html",
-                caption=table_caption(table),
+                caption=table_caption(ROOT / "workflow" / "report", table),
                 category="Overview" if table == "claims" else "Tables",
                 labels=(
                     {"figure": "table", "shows": "every claim, expected and ours"}

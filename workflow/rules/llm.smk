@@ -16,7 +16,7 @@ for entry in LLM["tokens"]:
 
 rule measure_head:
     input:
-        lambda wildcards: checkpoint_files(wildcards.model),
+        lambda wildcards: local_files(MODELS[wildcards.model]),
     output:
         row="results/llm/heads/{model}.csv",
         norms="results/llm/heads/{model}.safetensors",
@@ -32,7 +32,7 @@ rule measure_head:
         "../envs/scaling.yaml"
     resources:
         mem_mb=2000,
-        network=lambda wildcards: int(is_remote(wildcards.model)),
+        network=lambda wildcards: int(is_remote(MODELS[wildcards.model])),
     params:
         model=lambda wildcards: command_options(
             MODELS[wildcards.model], "model", "family", "path", "revision", "vocabulary", "m"
@@ -85,7 +85,9 @@ rule gather_energies:
 rule count_tokens:
     input:
         text=lambda wildcards: (
-            CORPUS.values() if wildcards.text == "python" else token_entry(wildcards)["text"]
+            CORPUS.values()
+            if wildcards.text == "python"
+            else TOKENS[f"{wildcards.tokenizer}/{wildcards.text}"]["text"]
         ),
         norms=lambda wildcards: (
             [f"results/llm/heads/{wildcards.tokenizer}.safetensors"]
@@ -105,7 +107,9 @@ rule count_tokens:
     resources:
         mem_mb=2000,
     params:
-        text=lambda wildcards: command_options(token_entry(wildcards), "tokenizer", "text"),
+        text=lambda wildcards: command_options(
+            TOKENS[f"{wildcards.tokenizer}/{wildcards.text}"], "tokenizer", "text"
+        ),
         model=lambda wildcards: command_options(
             MODELS.get(wildcards.tokenizer, {}), "path", "revision"
         ),

@@ -49,8 +49,8 @@ rule fetch_text:
 
 rule measure_loss:
     input:
-        checkpoint=lambda wildcards: checkpoint_files(wildcards.model),
-        text=lambda wildcards: text_file(wildcards.text),
+        checkpoint=lambda wildcards: local_files(MODELS[wildcards.model]),
+        text=lambda wildcards: text_file(TEXTS, wildcards.text, CORPUS["held_out"]),
     output:
         "results/llm/losses/{text}/{model}.csv",
     log:
@@ -67,11 +67,11 @@ rule measure_loss:
         # On a cluster ask for more by --set-resources measure_loss:mem_mb=...; a model that does not fit says so.
         mem_mb=lambda wildcards: (
             16000
-            if is_remote(wildcards.model)
+            if is_remote(MODELS[wildcards.model])
             else 2000 if wildcards.model in FAMILY_MODELS else 4000
         ),
-        network=lambda wildcards: int(is_remote(wildcards.model)),
-        gpu=lambda wildcards: int(is_remote(wildcards.model)),
+        network=lambda wildcards: int(is_remote(MODELS[wildcards.model])),
+        gpu=lambda wildcards: int(is_remote(MODELS[wildcards.model])),
     params:
         model=lambda wildcards: command_options(
             MODELS[wildcards.model], "model", "family", "path", "revision"

@@ -51,9 +51,10 @@ rule intervene:
     conda:
         "../envs/scaling.yaml"
     resources:
-        mem_mb=lambda wildcards: training_memory(toy_cell(wildcards)),
+        mem_mb=lambda wildcards: training_memory(asked(TOY_CELLS, wildcards.model, "model")),
         # Up to five trainings and a search of rows.
-        runtime=lambda wildcards: 10 + 6 * training_minutes(toy_cell(wildcards), config["toy"]),
+        runtime=lambda wildcards: 10
+        + 6 * training_minutes(asked(TOY_CELLS, wildcards.model, "model"), config["toy"]),
     params:
         samples=config["toy"]["held_out_samples"],
         source=source_fingerprint("toy/interventions"),

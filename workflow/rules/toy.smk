@@ -25,12 +25,14 @@ if config["toy"]["engine"] != "torch":
         conda:
             "../envs/scaling.yaml"
         resources:
-            mem_mb=lambda wildcards: training_memory(toy_cell(wildcards)),
-            runtime=lambda wildcards: training_minutes(toy_cell(wildcards), config["toy"]),
+            mem_mb=lambda wildcards: training_memory(asked(TOY_CELLS, wildcards.model, "model")),
+            runtime=lambda wildcards: training_minutes(
+                asked(TOY_CELLS, wildcards.model, "model"), config["toy"]
+            ),
         params:
             engine=config["toy"]["engine"],
             arguments=lambda wildcards: shlex.join(
-                training_arguments([toy_cell(wildcards)], config["toy"])
+                training_arguments([asked(TOY_CELLS, wildcards.model, "model")], config["toy"])
             ),
             source=source_fingerprint(
                 "toy/training",
@@ -68,7 +70,8 @@ else:
 rule measure_models:
     input:
         lambda wildcards: [
-            f"results/toy/models/{cell.name}.safetensors" for cell in toy_curve(wildcards)
+            f"results/toy/models/{cell.name}.safetensors"
+            for cell in asked(TOY_CURVES, wildcards.curve, "curve")
         ],
     output:
         "results/toy/measured/{curve}.jsonl",
@@ -79,10 +82,10 @@ rule measure_models:
     conda:
         "../envs/scaling.yaml"
     resources:
-        mem_mb=lambda wildcards: measurement_memory(toy_curve(wildcards)),
+        mem_mb=lambda wildcards: measurement_memory(asked(TOY_CURVES, wildcards.curve, "curve")),
         runtime=60,
     params:
-        models=lambda wildcards: [cell.name for cell in toy_curve(wildcards)],
+        models=lambda wildcards: [cell.name for cell in asked(TOY_CURVES, wildcards.curve, "curve")],
         samples=config["toy"]["held_out_samples"],
         source=source_fingerprint("toy/measurement"),
     shell:
