@@ -6,7 +6,6 @@ from typing import TypeAlias
 from tokenizers import ByteLevelBPETokenizer, Tokenizer
 
 from scaling.command import InputError
-from scaling.llm.checkpoint.gguf_file import open_gguf
 
 
 AnyTokenizer: TypeAlias = Tokenizer | ByteLevelBPETokenizer
@@ -27,8 +26,12 @@ def read_tokenizer(file: Path, merges: Path | None = None) -> AnyTokenizer:
 
 def gguf_tokenizer(path: Path) -> AnyTokenizer:
     """The tokenizer in a GGUF file, as transformers converts it; raises InputError for what it cannot convert."""
-    open_gguf(path)  # refuses damaged headers, which the package's reader would not
     from transformers import AutoTokenizer  # takes seconds
+
+    # Here, so that training the family does not follow the reader of checkpoints.
+    from scaling.llm.checkpoint.gguf_file import open_gguf
+
+    open_gguf(path)  # refuses damaged headers, which the package's reader would not
 
     try:
         return AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name).backend_tokenizer
