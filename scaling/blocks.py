@@ -337,6 +337,7 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "run": run,
     "tables": table_index,
     "dictionary": dictionary,
+    "finding": mechanism_blocks.finding,
     "mechanism_parts": mechanism_blocks.mechanism_parts,
     "mechanism_exponents": mechanism_blocks.mechanism_exponents,
     "mechanism_interventions": mechanism_blocks.mechanism_interventions,

@@ -87,6 +87,39 @@ def mechanism_exponents(recorded: Path) -> str:
     return lines(head, rows)
 
 
+def finding(recorded: Path) -> str:
+    """The main finding in one paragraph: silent features, losses and exponents from both initial biases."""
+    exponents, models = (recorded_table(recorded, name) for name in ("toy_exponents", "toy_models"))
+    if exponents is None or models is None:
+        return NOT_RECORDED
+    models = strong(models).drop_duplicates("model")
+    even = models[(models["alpha"] == 0) & (models["seed"] == 0)].set_index(["initial_bias", "m"])
+    paper, zero = even.loc["normal"], even.loc["zero"]
+    share = 100 * (paper["loss_silent"] / paper["loss"])[lambda part: part.index >= 25]
+    live_from, widest = zero.index[zero["n_silent"] == 0].min(), zero.index.max()
+    fits = strong(exponents).dropna(subset=["exponent"]).sort_values("n_points", ascending=False)
+    fits = fits.drop_duplicates(["alpha", "initial_bias"]).set_index(["alpha", "initial_bias"])
+
+    def exponent(alpha: float, initial_bias: str) -> str:
+        row = fits.loc[(alpha, initial_bias)]
+        return f"{row['exponent']:.2f} ± {row['exponent_stderr']:.2f}"
+
+    changes = " and ".join(
+        f"{exponent(alpha, 'zero')} instead of {exponent(alpha, 'normal')} (α = {alpha:g})" for alpha in (0.0, 1.0)
+    )
+    return (
+        "**At the paper's settings the exponent near 1 mostly measures features that fall silent at the start.** "
+        "Under strong superposition "
+        f"(γ = −0.556, b ~ N(0, 1) at the start), {share.min():.0f} to {share.max():.0f} % of the loss at m ≥ 25 and "
+        "α = 0 is on features that never fire, although their rows have norm 1. From b = 0 no feature is silent at "
+        f"m ≥ {live_from}, the loss at m = {widest} is {zero.loc[widest, 'loss']:.3f} instead of "
+        f"{paper.loc[widest, 'loss']:.3f}, and α_m is {changes}; errors are standard errors of a line through six "
+        "widths. "
+        "[docs/mechanism.md](docs/mechanism.md) has the evidence, interventions, a lower bound by which the exponent "
+        "tends to 1 as n → ∞, and a check that takes five minutes."
+    )
+
+
 def mechanism_interventions(recorded: Path) -> str:
     """Losses and silent features before and after the interventions that train on, beside training from b = 0."""
     frame, models = (recorded_table(recorded, name) for name in ("interventions", "toy_models"))

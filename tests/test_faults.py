@@ -22,7 +22,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Study:
     ("fault", "message"),
     [
         ("job", "SIGKILL|137|-9"),
-        ("flipped", "SHA-256 does not match.*set aside"),
+        ("flipped", "SHA-256 does not match.*renamed to"),
         ("column", "lacks column loss"),
         ("folder", "cannot be written to; use another folder"),
     ],

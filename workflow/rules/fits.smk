@@ -192,7 +192,7 @@ CLAIM_TABLES = [
     "bigram_exponents",
     "bigram_rivals",
     "time_exponents",
-    *(["correlation_exponents"] if CORRELATION_CELLS else []),
+    "correlation_exponents",
     "attention_k_means",
     "attention_soft_k_means",
     "attention_lloyd_network",
@@ -216,7 +216,11 @@ CLAIM_TABLES = [
 
 rule hold_claims:
     input:
-        tables=expand("results/tables/{table}.csv", table=CLAIM_TABLES),
+        tables=[
+            f"results/tables/{table}.csv"
+            for table in CLAIM_TABLES
+            if table != "correlation_exponents" or CORRELATION_CELLS
+        ],
         published=expand(
             "{folder}/{name}.csv",
             folder=PUBLISHED,
