@@ -94,7 +94,7 @@ def time_grid(groups: dict[str, list[Cell]], recipes: dict[str, Recipe], steps: 
 
 
 def compare_with_plain(cells: Sequence[Cell], recipe: Recipe, steps: int) -> float:
-    """Print a row a model of one curve; returns how many times faster than the plain loop the engine trains it."""
+    """Print one row per model of one curve; return how many times faster than the plain loop the engine trains it."""
     print(f"\n{'n':>6} {'m':>5}  plain, ms  engine, ms  without a graph, ms  ratio")
     plain, ours = 0.0, 0.0
     for cell in cells:

@@ -92,7 +92,7 @@ def peak_memory(kind: str, n: int, m: int, recipe: Recipe) -> float:
 
 
 def main() -> None:
-    """Print one row a case, then the geometric mean of the ratios."""
+    """Print one row per case, then the geometric mean of the ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, nargs="+", default=[1000])
     parser.add_argument("--m", type=int, nargs="+", default=[10, 39, 100])
