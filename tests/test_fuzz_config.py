@@ -123,7 +123,7 @@ def repaired(config: dict[str, Any]) -> dict[str, Any]:
     """A valid config in which the values also go together, as no schema can say."""
     toy = config["toy"]
     config["llm"].pop("family", None)  # widths, heads and steps restrict each other
-    config["bigram"] = {}  # so do the settings of its laws
+    config["bigram"] = config["correlation"] = {}  # so do the settings of their laws
     toy.pop("interventions", None)  # their models must be trained by an experiment
     for recipe in toy["trainings"].values():
         recipe["steps"] = max(recipe.get("steps", 20_000), recipe.get("warmup_steps", 2000))
@@ -175,7 +175,9 @@ def test_configs_that_the_schema_lets_pass_plan_or_are_named(
     @given(SECTIONS)
     def one(config: dict[str, Any]) -> None:
         text = message(checked_config, config)
-        assert not text or text.startswith(("config, toy: ", "config: llm: family: ", "config: bigram: "))
+        assert not text or text.startswith(
+            ("config, toy: ", "config: llm: family: ", "config: bigram: ", "config: correlation: ")
+        )
 
     one()
 
