@@ -19,8 +19,8 @@ from selenium.webdriver.support.wait import WebDriverWait
 from smoke_run import snakemake
 
 
-CATEGORIES = {"Overview", "Toy model", "Language models", "Tables"}
-LONG_TABLES = {"toy_curves", "toy_features"}
+CATEGORIES = {"Overview", "Toy model", "Language models", "Attention", "Tables"}
+LONG_TABLES = {"toy_curves", "toy_features", "attention_phase", "attention_tokens"}
 RESULTS = "nav tbody tr:has(a[iconname=information-circle])"  # of a category; one result alone has no such sign
 STILL = {"textContent": "* { transition: none !important; }"}
 PATIENCE = 600  # seconds, for a busy machine
