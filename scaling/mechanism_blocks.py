@@ -101,7 +101,7 @@ def finding(recorded: Path) -> str:
     fits = fits.drop_duplicates(["alpha", "initial_bias"]).set_index(["alpha", "initial_bias"])
 
     def exponent(alpha: float, initial_bias: str) -> str:
-        row = fits.loc[(alpha, initial_bias)]
+        row = fits.xs((alpha, initial_bias))
         return f"{row['exponent']:.2f} ± {row['exponent_stderr']:.2f}"
 
     changes = " and ".join(
