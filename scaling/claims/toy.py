@@ -7,43 +7,30 @@ import numpy as np
 import pandas as pd
 
 from scaling.claims.registry import Result
+from scaling.curves import CURVE, WEAK, decay_sweep, usual
 from scaling.fits import curve, estimate
 from scaling.fits.estimate import Estimate, Scatter
 
 
 STRONG_GAMMA = -0.33  # strong superposition at or below this weight decay (Fig. 6e)
 WEAK_GAMMA = 0.6  # weak superposition above 0 and up to this weight decay (Fig. 5b)
-LARGE = 10_000  # the paper's large study has n = 10240
-CURVE = ["frequency_law", "n", "gamma", "alpha", "activation_density"]
 MOST_ROWS = 8  # a claim about more curves than this becomes one row over the grid
 FEWEST_SEEDS, FEWEST_CELLS = 4, 6  # for the scatter between seeds to replace the misfit of a line
 TRAIN = "`snakemake --cores all toy` with a grid that has such models"
 TRAIN_PAPER = "`snakemake --cores all --configfile config.yaml config/paper.yaml`"
 
 
-def usual(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows at the recipe's learning rate and the paper's initial bias."""
-    return frame[(frame["learning_rate_factor"] == 1) & (frame["initial_bias"] == "normal")]
-
-
-def sweep(frame: pd.DataFrame) -> pd.DataFrame:
-    """Usual rows with power-law frequencies, E = 1 and n below that of the large study."""
-    frame = usual(frame)
-    near_one = np.abs(frame["activation_density"].astype(float) - 1) < 0.02
-    return frame[(frame["frequency_law"] == "power_law") & near_one & (frame["n"] < LARGE)]
-
-
 def strong(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows of the decay sweep under strong superposition, by weight decay."""
-    rows = sweep(frame)
+    rows = decay_sweep(frame)
     return rows[rows["gamma"] <= STRONG_GAMMA]
 
 
 def weak(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows of the decay sweep under weak superposition: 0 < gamma <= 0.6 and phi_half < 1/2."""
-    rows = sweep(frame)
+    rows = decay_sweep(frame)
     phi_half = rows["mean_phi_half" if "mean_phi_half" in rows else "phi_half"]
-    return rows[rows["gamma"].between(0, WEAK_GAMMA, inclusive="right") & (phi_half < 0.5)]
+    return rows[rows["gamma"].between(0, WEAK_GAMMA, inclusive="right") & (phi_half < WEAK)]
 
 
 def models(frame: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from scaling import geometry, theory
 from scaling.claims import toy
 from scaling.claims.registry import EXPONENT, Result, claim
 from scaling.claims.study import Study, records
+from scaling.curves import LARGE_N, usual
 from scaling.fits import curve, estimate
 from scaling.fits.estimate import Estimate
 
@@ -296,8 +297,8 @@ def exponent_strong_minus_weak(study: Study) -> list[Result]:
 def densities(study: Study) -> Iterator[tuple[Any, pd.DataFrame, pd.DataFrame]]:
     """(curve, its models, the published points at its E) of each curve with alpha = 1 at the gamma of Fig. 7b."""
     points = study.published("fig7b_density_scaling", ["activation_density", "m", "loss", "printed_exponent"])
-    rows = toy.curves(toy.usual(study.table("toy_exponents")))
-    rows = rows[(rows["alpha"] == 1) & (rows["frequency_law"] == "power_law") & (rows["n"] < toy.LARGE)]
+    rows = toy.curves(usual(study.table("toy_exponents")))
+    rows = rows[(rows["alpha"] == 1) & (rows["frequency_law"] == "power_law") & (rows["n"] < LARGE_N)]
     for row in records(toy.near(rows, gamma=DENSITY_GAMMA)):
         ratio = points["activation_density"] / row.activation_density
         drawn_at = points[np.abs(ratio - 1) < 0.02]

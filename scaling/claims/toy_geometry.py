@@ -10,6 +10,7 @@ from scaling import geometry
 from scaling.claims import toy
 from scaling.claims.registry import EXPONENT, RATIO, SHARE, Result, claim
 from scaling.claims.study import Study, records
+from scaling.curves import decay_sweep
 from scaling.fits import curve, estimate
 from scaling.fits.estimate import Estimate
 
@@ -148,7 +149,7 @@ def phi_half_weak(study: Study) -> list[Result]:
 def phi_half_figure(study: Study) -> list[Result]:
     """Fig. 3a at every gamma that was trained with alpha = 1."""
     points = study.published("fig3a_phi_half", ["gamma", "m", "phi_half"]).rename(columns={"phi_half": "value"})
-    models = toy.models(toy.sweep(study.table("toy_models")))
+    models = toy.models(decay_sweep(study.table("toy_models")))
     return as_drawn(models[models["alpha"] == 1], points, "phi_half")
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 from scaling.claims import toy
 from scaling.claims.registry import EXPONENT, Result, claim
 from scaling.claims.study import Study
+from scaling.curves import LARGE_N, usual
 from scaling.fits import curve, estimate, forms
 from scaling.fits.estimate import Estimate
 
@@ -26,8 +27,8 @@ def losses(study: Study, regime: str) -> Iterator[tuple[str, str, str, pd.DataFr
     windows = study.published("fig4a_r_squared", ["regime", "feature_importance", "fit_start_index"])
     first = windows[windows["regime"] == regime].set_index("feature_importance")["fit_start_index"]
     points = study.published(FIGURE[regime], ["feature_importance", "m", "loss"])
-    models = toy.usual(study.table("toy_models"))
-    models = models[(models["n"] >= toy.LARGE) & (np.abs(models["gamma"].astype(float) - GAMMA[regime]) < 0.02)]
+    models = usual(study.table("toy_models"))
+    models = models[(models["n"] >= LARGE_N) & (np.abs(models["gamma"].astype(float) - GAMMA[regime]) < 0.02)]
     models = toy.models(models)[["frequency_law", "m", LOSS]].set_axis(list(points), axis=1)
     for source, frame in ((PUBLISHED_DATA, points), (study.name, models)):
         for law, part in frame.groupby("feature_importance", sort=False):
