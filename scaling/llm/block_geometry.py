@@ -1,7 +1,8 @@
-"""Geometry of the rows of a large matrix W (nu x m), read in blocks: memory is m^2 numbers and a block, time nu m^2.
+"""Geometry of the rows of a large matrix W (nu x m), read in blocks: O(m^2) memory plus one block, O(nu m^2) time.
 
-Exact from the m x m Gram matrix of the unit rows: the mean squared overlap, raw, and centred (the mean row removed).
-Other statistics of pairs need the pairs themselves: sampled rows against all rows, with standard errors, or all rows.
+The mean squared overlap, raw and centred (mean row removed), is exact: it follows from the m x m Gram matrix of the
+unit rows. Other statistics of pairs need the pairs: either all of them, or those of sampled rows with all rows, which
+give standard errors.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ from scaling.geometry import mean_sq_overlap_from_gram, row_norms
 
 
 BLOCK = 1 << 25  # numbers in a block of rows: 128 MB in float32
-PAIR_ROWS = 1024  # rows compared with all others at a time when pairs are exact
+PAIR_ROWS = 1024  # rows compared with all others at a time
 
 
 class Matrix(Protocol):
@@ -49,19 +50,22 @@ class Scaled:
 
 @dataclass(frozen=True)
 class RowSurvey:
-    """What one pass over the rows tells: norms, and which rows count."""
+    """The result of one pass over the rows: their norms, and which rows are kept."""
 
     norms: NDArray[np.float64]  # (nu,)
     kept: NDArray[np.bool_]  # (nu,)
-    mean_row: NDArray[np.float64]  # (m,), over kept rows
-    n_padded: int  # at or beyond the tokenizer's size
-    n_zero: int  # of norm zero, among the others
-    n_duplicate: int  # equal bit for bit to an earlier row, among the others
+    mean_row: NDArray[np.float64]  # (m,), mean of the kept rows
+    n_padded: int  # rows whose index is at least the tokenizer's size
+    n_zero: int  # other rows of norm zero
+    n_duplicate: int  # other rows that are bitwise equal to an earlier row
 
 
 @dataclass(frozen=True)
 class PairStatistics:
-    """Overlaps o = w_i . w_j of unit rows over pairs i != j, from `n_rows` rows against all; errors 0 when exact."""
+    """Statistics of overlaps o = w_i . w_j of unit rows over pairs i != j, with i from `n_rows` rows.
+
+    Standard errors are 0 when all pairs are used.
+    """
 
     n_rows: int
     mean_abs: float
@@ -70,16 +74,16 @@ class PairStatistics:
     std_abs_stderr: float
     std_sq: float
     std_sq_stderr: float
-    max_abs: float  # of the pairs seen: a lower bound when rows are sampled
+    max_abs: float  # a lower bound when rows are sampled
 
 
 def block_rows(m: int) -> int:
-    """Rows in a block of about BLOCK numbers."""
+    """Number of rows in a block of about BLOCK numbers."""
     return max(1, BLOCK // m)
 
 
 def blocks_shown(matrix: Matrix) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """One pass over the blocks of rows, with a bar on a terminal."""
+    """Iterate over the blocks of rows, with a progress bar on a terminal."""
     nu, m = matrix.shape
     with tqdm(total=nu, unit=" rows", disable=None) as bar:
         for start, block in matrix.blocks(block_rows(m)):
@@ -88,9 +92,9 @@ def blocks_shown(matrix: Matrix) -> Iterator[tuple[int, NDArray[np.float32]]]:
 
 
 def survey(matrix: Matrix, vocabulary: int | None = None) -> RowSurvey:
-    """Norms of all rows, and the rows that count: in the vocabulary, not zero, not a copy of an earlier row.
+    """Compute the norms of all rows, and keep rows that are in the vocabulary, not zero, and not duplicates.
 
-    Raises InputError naming the first row that holds a value that is not finite.
+    Raises InputError for a value that is not finite, naming the first such row, and if fewer than two rows are kept.
     """
     nu, m = matrix.shape
     norms, kept, total = np.empty(nu), np.zeros(nu, dtype=bool), np.zeros(m)
@@ -99,7 +103,7 @@ def survey(matrix: Matrix, vocabulary: int | None = None) -> RowSurvey:
     for start, block in blocks_shown(matrix):
         norm = row_norms(block)
         if not np.isfinite(norm).all():
-            raise InputError(f"row {start + int(np.argmin(np.isfinite(norm)))} holds a value that is not finite")
+            raise InputError(f"row {start + int(np.argmin(np.isfinite(norm)))} contains a value that is not finite")
         inside = np.arange(start, start + len(block)) < (nu if vocabulary is None else vocabulary)
         for row in np.flatnonzero(inside):
             if norm[row] == 0:
@@ -115,7 +119,7 @@ def survey(matrix: Matrix, vocabulary: int | None = None) -> RowSurvey:
         total += block[kept[start : start + len(block)]].sum(axis=0, dtype=np.float64)
     if kept.sum() < 2:
         raise InputError(
-            f"only {int(kept.sum())} of {nu} rows are in the vocabulary, not zero and distinct; two are needed"
+            f"only {int(kept.sum())} of {nu} rows are in the vocabulary, nonzero and distinct; at least two are needed"
         )
     n_padded = 0 if vocabulary is None else max(0, nu - vocabulary)
     return RowSurvey(norms, kept, total / kept.sum(), n_padded, n_zero, n_duplicate)
@@ -124,14 +128,14 @@ def survey(matrix: Matrix, vocabulary: int | None = None) -> RowSurvey:
 def unit_blocks(
     matrix: Matrix, chosen: NDArray[np.bool_], centre: NDArray[np.float64] | None = None
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """(row numbers, unit rows) of the chosen rows, block by block; with `centre` removed first when given."""
+    """Yield (row numbers, unit rows) of the chosen rows, block by block, after subtracting `centre` if given."""
     for start, block in blocks_shown(matrix):
         rows = np.flatnonzero(chosen[start : start + len(block)])
         w: NDArray[np.float32] = block[rows] if len(rows) < len(block) else block
         if centre is not None:
             w = w - centre.astype(np.float32)
         norms = row_norms(w)
-        w = w / np.where(norms > 0, norms, 1).astype(np.float32)[:, None]  # a row at the centre stays zero
+        w = w / np.where(norms > 0, norms, 1).astype(np.float32)[:, None]  # a row equal to the centre stays zero
         if len(rows):
             yield start + rows, w
 
@@ -143,10 +147,10 @@ def add_to_gram(gram: NDArray[np.float64], blocks: Iterator[tuple[NDArray[np.int
 
 
 def mean_sq_overlaps(matrix: Matrix, rows: RowSurvey) -> tuple[float, float, float]:
-    """Mean squared overlap over all pairs: of the kept rows; of all rows but zero ones; of the kept rows, centred.
+    """Mean squared overlap over all pairs of the kept rows, of all nonzero rows, and of the kept rows after centring.
 
-    (||W^T W||_F^2 - nu)/(nu (nu - 1)) with unit rows W. The second is what the paper plots. Products in float32 with
-    sums over blocks in float64 agree with float64 throughout to 2e-8 (relative; at 20000 x 768 and 3000 x 2048).
+    (||W^T W||_F^2 - nu)/(nu (nu - 1)) with unit rows W. The paper plots the second. Products are in float32 and sums
+    over blocks in float64; the relative difference from float64 throughout is 2e-8 (at 20000 x 768 and 3000 x 2048).
     """
     m, nu = matrix.shape[1], int(rows.kept.sum())
     gram = np.zeros((m, m))
@@ -158,7 +162,7 @@ def mean_sq_overlaps(matrix: Matrix, rows: RowSurvey) -> tuple[float, float, flo
     everything = mean_sq_overlap_from_gram(gram, nu + int(others.sum()))
     gram[:] = 0
     add_to_gram(gram, unit_blocks(matrix, rows.kept, rows.mean_row))
-    left = round(float(np.trace(gram)))  # rows that are not the mean row itself
+    left = round(float(np.trace(gram)))  # rows that differ from the mean row
     centred = mean_sq_overlap_from_gram(gram, left) if left > 1 else 0.0
     return max(raw, 0.0), max(everything, 0.0), max(centred, 0.0)
 
@@ -166,10 +170,10 @@ def mean_sq_overlaps(matrix: Matrix, rows: RowSurvey) -> tuple[float, float, flo
 def pair_statistics(
     matrix: Matrix, rows: RowSurvey, pairs: Literal["exact", "sampled"], sample_rows: int, seed: int
 ) -> PairStatistics:
-    """Mean and std of |o|, std of o^2 and max |o| over pairs of kept rows.
+    """Mean and standard deviation of |o|, standard deviation of o^2, and max |o| over pairs of kept rows.
 
-    `sampled`: `sample_rows` rows drawn without replacement from `seed`, each against all others. The mean over a row's
-    pairs is one draw, so that the standard errors are those of a simple sample of rows out of nu.
+    With `sampled`, `sample_rows` rows are drawn without replacement, and each is compared with all others. The mean over
+    the pairs of one row counts as one draw, so the standard errors are those of a simple random sample of rows.
     """
     candidates = np.flatnonzero(rows.kept)
     nu = len(candidates)
@@ -181,7 +185,7 @@ def pair_statistics(
     moments = np.concatenate([part[0] for part in parts], axis=1) / (nu - 1)
     mean_abs, mean_sq, mean_fourth = moments.mean(axis=1)
     std_abs, std_sq = (float(np.sqrt(max(v, 0.0))) for v in (mean_sq - mean_abs**2, mean_fourth - mean_sq**2))
-    # The error of a standard deviation, to first order, is that of the mean of its influence over rows.
+    # To first order, the error of a standard deviation is that of the mean of its influence function over rows.
     influence = np.array(
         [
             moments[0],
@@ -204,7 +208,7 @@ def pair_statistics(
 
 
 def row_moments(matrix: Matrix, rows: RowSurvey, chosen: NDArray[np.int64]) -> tuple[NDArray[np.float64], float]:
-    """Sums over the other kept rows j of |o|, o^2, o^4 for each chosen row i, shape (3, rows); and the largest |o|."""
+    """Sums of |o|, o^2 and o^4 over the other kept rows j for each chosen row i, (3, rows), and the largest |o|."""
     mask = np.zeros(matrix.shape[0], dtype=bool)
     mask[chosen] = True
     w = np.concatenate([unit for _, unit in unit_blocks(matrix, mask)])

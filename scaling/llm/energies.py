@@ -1,6 +1,6 @@
-"""Energies of the rows of a head that see more than the mean squared overlap: pair energies, and the paper's Eq. 10.
+"""Energies of the rows of a head beyond the mean squared overlap: pair energies, and the paper's Eq. 10.
 
-Read in blocks like the overlaps: all rows against all others, or sampled rows with a standard error.
+The matrix is read in blocks, as for the overlaps. All pairs are used, or those of sampled rows, with standard errors.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,10 @@ from scaling.llm.block_geometry import BLOCK, PAIR_ROWS, Matrix, RowSurvey, unit
 
 @dataclass(frozen=True)
 class Energies:
-    """log mean e^(beta o) over pairs of unit rows for each beta, and the mean of Eq. 10; errors 0 when exact."""
+    """log mean e^(beta o) over pairs of unit rows for each beta, and the mean of Eq. 10.
+
+    Standard errors are 0 when all pairs are used.
+    """
 
     n_rows: int
     pair_energy: NDArray[np.float64]  # (n_beta,)
@@ -32,11 +35,11 @@ def energies(
     sample_rows: int,
     seed: int,
 ) -> Energies:
-    """Energies of the kept rows w_i of `matrix` (nu x m), with overlaps o_ij of unit rows.
+    """Compute energies of the kept rows w_i of `matrix` (nu x m), with overlaps o_ij of unit rows.
 
     Pair energy: log of the mean of exp(beta o_ij) over pairs i != j. Loss (paper, Eq. 10), mean over i:
     L_i = log(1 + sum_j exp(w_i . w_j / |w_i| - |w_i|)), the cross-entropy of token i when the hidden state is its own
-    unit row. `sampled`: `sample_rows` rows drawn without replacement from `seed`, each against all others.
+    unit row. With `sampled`, `sample_rows` rows are drawn without replacement, and each is paired with all others.
     """
     candidates = np.flatnonzero(rows.kept)
     nu = len(candidates)
@@ -66,9 +69,9 @@ def energies(
 def row_sums(
     matrix: Matrix, rows: RowSurvey, chosen: NDArray[np.int64], betas: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Sums over the other kept rows j for each chosen row i: e^(beta o_ij) for each beta, and the terms of Eq. 10.
+    """Sums of e^(beta o_ij) for each beta, and of the terms of Eq. 10, over kept rows j != i for each chosen row i.
 
-    Shape (n_beta + 1, rows).
+    Shape (n_beta + 1, rows), float64.
     """
     mask = np.zeros(matrix.shape[0], dtype=bool)
     mask[chosen] = True

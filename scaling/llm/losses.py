@@ -34,15 +34,15 @@ from scaling.llm.windows import Window, Windows, batches, cut_documents
 
 log = logging.getLogger(__name__)
 
-if not sys.stderr.isatty():  # log files get lines, not progress bars
+if not sys.stderr.isatty():  # no progress bars in log files
     disable_progress_bar()
 
-# What transformers, safetensors and torch raise for a checkpoint that is cut, inconsistent, or of another kind.
+# Raised by transformers, safetensors and torch for a checkpoint that is truncated, inconsistent, or unsupported.
 NOT_LOADED = (
     *(OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError),
     *(SafetensorError, UnpicklingError),
 )
-POSITIONS = 2048  # per cross-entropy call, whose float32 copy would otherwise be as large as the logits
+POSITIONS = 2048  # per cross-entropy call; one call for all would copy all logits to float32
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Loss:
     n_bytes: NDArray[np.float64]
 
     def per(self, size: NDArray[np.float64]) -> tuple[float, float]:
-        """The ratio of sums nats / size over documents, and its standard error with documents as the sample.
+        """Return sum nats / sum size over documents, and its standard error over documents.
 
         Var = D/(D - 1) sum_d (nats_d - ratio size_d)^2 / (sum_d size_d)^2; NaN for one document.
         """
@@ -68,9 +68,9 @@ class Loss:
 
 @torch.inference_mode()
 def batch_nats(model: PreTrainedModel, batch: Sequence[Window]) -> NDArray[np.float64]:
-    """Cross-entropy of the scored tokens of each window, summed, in nats; shape (windows,).
+    """Sum of the cross-entropy over the scored tokens of each window, in nats; shape (windows,), float64.
 
-    Windows are padded on the right, where no token attends to the padding; the softmax is in float32.
+    Windows are padded on the right, so no token attends to the padding. The softmax is computed in float32.
     """
     length = max(len(window.ids) for window in batch)
     ids = torch.zeros(len(batch), length, dtype=torch.int64)
@@ -101,7 +101,7 @@ def measure(
     windows: Windows,
     batch_tokens: int,
 ) -> Loss:
-    """Sums of the loss over each document; raises InputError for a loss that is not finite."""
+    """Sum the loss over each document. Raises InputError for a loss that is not finite."""
     embedding: Any = model.get_input_embeddings()
     found = cut_documents(texts, tokenizer, windows, embedding.weight.shape[0])
     sums = Loss(*(np.zeros(len(texts)) for _ in range(3)))
@@ -124,21 +124,21 @@ def measure(
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that are free on the device."""
+    """Return the free memory of the device in bytes."""
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
 
 
 def load(
     name: str, commit: str | None, device: torch.device, dtype: torch.dtype, batch_tokens: int
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The causal language model and the tokenizer in a folder or GGUF file, or of a repository at a commit.
+    """Load a causal language model and its tokenizer from a folder, a GGUF file, or a repository at a commit.
 
-    Raises InputError, with the size that is needed, for a model that does not fit, and for what cannot be loaded.
+    Raises InputError for a model that does not fit into memory, with the size it needs, or that cannot be loaded.
     """
     options: dict[str, Any] = {"revision": commit}
     place = name
     if name.endswith(".gguf"):
-        open_gguf(Path(name))  # refuses damaged headers, which the package's reader would not
+        open_gguf(Path(name))  # rejects damaged headers, which the reader of transformers does not
         place, options = str(Path(name).parent), {"gguf_file": Path(name).name}
     try:
         config = AutoConfig.from_pretrained(place, **options)
@@ -150,7 +150,7 @@ def load(
         if weights + batch > (free := free_memory(device)):
             raise InputError(
                 f"{name}: {weights / 1e9:.1f} GB of weights in {str(dtype).removeprefix('torch.')} and "
-                f"{batch / 1e9:.1f} GB for a batch are needed, {free / 1e9:.1f} GB are free ({device}); "
+                f"{batch / 1e9:.1f} GB for a batch are needed, but {free / 1e9:.1f} GB are free ({device}); "
                 "use a larger device, or a smaller --batch-tokens"
             )
         tokenizer = AutoTokenizer.from_pretrained(place, **options)
@@ -159,21 +159,21 @@ def load(
         raise
     except NOT_LOADED as error:
         raise InputError(f"{name}: cannot be loaded: {' '.join(str(error).split())[:300]}") from None
-    if not tokenizer("any text", add_special_tokens=False).input_ids:  # transformers makes an empty one
+    if not tokenizer("any text", add_special_tokens=False).input_ids:  # transformers returns an empty tokenizer
         raise InputError(f"{name}: cannot be loaded: it has no tokenizer; add its tokenizer.json")
     return model.to(device).eval(), tokenizer
 
 
 @dataclass(frozen=True)
 class Request:
-    """A model, a text, and how the model is evaluated on it."""
+    """A model, a text, and how to evaluate the model on it."""
 
     model: str
     family: str
     dataset: str
     text: Path
     windows: Windows
-    path: Path | None = None  # a local checkpoint in place of the Hub
+    path: Path | None = None  # local checkpoint instead of the Hub
     revision: str = "main"
     documents: int | None = None
     batch_tokens: int = 4096
@@ -182,7 +182,7 @@ class Request:
 
 
 def evaluate(request: Request) -> dict[str, Any]:
-    """The numbers of the model's row of table llm_losses. Raises InputError for what cannot be measured."""
+    """Measure the numbers of one row of table llm_losses. Raises InputError if the model cannot be evaluated."""
     begun = time.perf_counter()
     device = torch.device(
         ("cuda" if torch.cuda.is_available() else "cpu") if request.device == "auto" else request.device
@@ -194,7 +194,7 @@ def evaluate(request: Request) -> dict[str, Any]:
     commit = None
     if request.path is None:
         repository = Repository(request.model, request.revision)
-        repository.open("config.json")  # reports at once what is missing or not accessible
+        repository.open("config.json")  # fails at once if the repository is missing or not accessible
         commit = repository.commit
     elif not request.path.is_dir() and not (request.path.suffix == ".gguf" and request.path.is_file()):
         raise InputError(
@@ -236,7 +236,7 @@ def evaluate(request: Request) -> dict[str, Any]:
 
 
 def record(request: Request, attempt: int) -> pd.DataFrame:
-    """`evaluate` as a table of one row; an InputError becomes a row with its reason."""
+    """Return the result of `evaluate` as a table with one row; an InputError becomes a row with its reason."""
     try:
         row = evaluate(request)
     except InputError as error:
@@ -250,23 +250,23 @@ def record(request: Request, attempt: int) -> pd.DataFrame:
 
 
 def main() -> None:
-    """Parse the command line, evaluate, write the row."""
+    """Command line: evaluate one model on one text and write the row."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, help="id on the Hub (owner/name), or a name for --path")
-    parser.add_argument("--family", default="other", help="family of models, for the table and the figures")
-    parser.add_argument("--path", type=Path, help="a local checkpoint in place of the Hub: its folder, or a GGUF file")
+    parser.add_argument("--family", default="other", help="family of models, for tables and figures")
+    parser.add_argument("--path", type=Path, help="local checkpoint instead of the Hub: a folder, or a GGUF file")
     parser.add_argument("--revision", default="main", help="branch, tag or commit")
     parser.add_argument("--text", type=Path, required=True, help="UTF-8 file, .jsonl file, or folder of .txt files")
     parser.add_argument("--dataset", required=True, help="name of the text in the table")
-    parser.add_argument("--documents", type=int, help="number of documents, from the first; default: all")
+    parser.add_argument("--documents", type=int, help="number of documents to evaluate, from the first (default: all)")
     parser.add_argument(
         "--windows",
         choices=["first", "fixed", "strided"],
         default="first",
-        help="only the first of each document, consecutive, or overlapping",
+        help="first: the first window of each document; fixed: consecutive windows; strided: overlapping windows",
     )
     parser.add_argument("--window", type=int, default=2048, help="tokens per window; at most the model's context")
-    parser.add_argument("--stride", type=int, default=0, help="tokens by which strided windows advance")
+    parser.add_argument("--stride", type=int, default=0, help="tokens by which each strided window advances")
     parser.add_argument("--batch-tokens", type=int, default=4096, help="tokens per batch, padding included")
     parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda, cuda:1, ...")
     parser.add_argument(
@@ -275,7 +275,7 @@ def main() -> None:
         default="auto",
         help="auto: float32 on the CPU, bfloat16 on a GPU",
     )
-    parser.add_argument("--attempt", type=int, default=1, help="number of this try, written to the row")
+    parser.add_argument("--attempt", type=int, default=1, help="number of this attempt, written to the row")
     parser.add_argument("--record-failure", action="store_true", help="write a failure as a row and exit with code 0")
     parser.add_argument("--output", type=Path, required=True, help="CSV table llm_losses to write, one row")
     arguments = vars(parser.parse_args())

@@ -29,14 +29,14 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 @dataclass(frozen=True)
 class Request:
-    """One model of the config's catalogue and how to measure it."""
+    """One model of the config and how to measure its head."""
 
     model: str
     family: str
-    path: Path | None = None  # a local checkpoint in place of the Hub: a folder, or a GGUF file (the first of several)
+    path: Path | None = None  # local checkpoint instead of the Hub: a folder, or a GGUF file (the first part if split)
     revision: str = "main"
     vocabulary: int | None = None  # the tokenizer's size
-    m: int | None = None  # the width that is expected
+    m: int | None = None  # expected width; None accepts any
     pairs: Literal["exact", "sampled"] = "sampled"
     sample_rows: int = 1024
     seed: int = 0
@@ -44,14 +44,14 @@ class Request:
 
 
 def open_head(request: Request) -> tuple[Tensor, Source]:
-    """The head of the model and where it came from; raises InputError when there is none."""
+    """Return the head of the model and its source. Raises InputError if it cannot be found or read."""
     if request.path is None:
         return load_head(Repository(request.model, request.revision), request.cache)
     if request.path.suffix == ".gguf" and request.path.is_file():
         return gguf_head(request.path)
     if not request.path.is_dir():
         raise InputError(
-            f"{request.path}: no such folder or GGUF file; the checkpoint of {request.model} should be there"
+            f"{request.path}: no such folder or GGUF file; it should contain the checkpoint of {request.model}"
         )
     return load_head(Folder(request.path), request.cache)
 
@@ -59,9 +59,9 @@ def open_head(request: Request) -> tuple[Tensor, Source]:
 def with_gain(
     request: Request, matrix: Rows, found: Source, vocabulary: int | None
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Columns of llm_overlaps for W diag(g), g the gain of the final normalisation, and its rows of llm_energies.
+    """Return the columns of llm_overlaps and the rows of llm_energies for W diag(g), g the gain of the final norm.
 
-    Without a gain in the checkpoint the columns are empty, and there are no rows.
+    If the checkpoint has no gain, the columns are empty and there are no rows.
     """
     if found.gain is None:
         names = ("gain_mean", "gain_std", "gain_mean_sq_overlap", "gain_centred_mean_sq_overlap", "gain_mean_norm")
@@ -81,7 +81,7 @@ def with_gain(
 
 
 def energy_rows(request: Request, matrix: Matrix, rows: RowSurvey, head: str) -> list[dict[str, Any]]:
-    """Rows of llm_energies for one matrix, one per beta."""
+    """Return the rows of llm_energies for one matrix, one row per beta."""
     found = energies(matrix, rows, BETAS, request.pairs, request.sample_rows, request.seed)
     nu, m = int(rows.kept.sum()), matrix.shape[1]
     common = {"head": head, "m": m, "n_rows": nu, "n_pair_rows": found.n_rows, "seed": request.seed}
@@ -99,9 +99,10 @@ def energy_rows(request: Request, matrix: Matrix, rows: RowSurvey, head: str) ->
 
 
 def measure(request: Request) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
-    """The model's row of table llm_overlaps, its norms: `norm` float64 (nu,), `kept` bool (nu,), and its energies.
+    """Measure one head: its row of table llm_overlaps, the norms of its rows, and its rows of table llm_energies.
 
-    Raises InputError when the head cannot be found or read, or is not as wide as expected.
+    The norms are the arrays `norm` (float64) and `kept` (bool), both of shape (nu,).
+    Raises InputError if the head cannot be found or read, or if its width is not the expected one.
     """
     begun = time.perf_counter()
     tensor, found = open_head(request)
@@ -111,10 +112,10 @@ def measure(request: Request) -> tuple[dict[str, Any], dict[str, Any], list[dict
     matrix = Rows(tensor)
     n_rows, m = matrix.shape
     if request.m not in (None, m):
-        raise InputError(f"{request.model}: its head has {m} columns, the config says m = {request.m}")
+        raise InputError(f"{request.model}: the head has {m} columns, but the config says m = {request.m}")
     log.info("%s: %s, %d x %d %s", request.model, found.tensor, n_rows, m, tensor.dtype)
     rows = survey(matrix, vocabulary)
-    log.info("%s: %d rows count, %d left out", request.model, rows.kept.sum(), n_rows - rows.kept.sum())
+    log.info("%s: %d rows kept, %d excluded", request.model, rows.kept.sum(), n_rows - rows.kept.sum())
     raw, everything, centred = mean_sq_overlaps(matrix, rows)
     log.info("%s: mean squared overlap %.6g, centred %.6g, 1/m %.6g", request.model, raw, centred, 1 / m)
     pairs = pair_statistics(matrix, rows, request.pairs, request.sample_rows, request.seed)
@@ -174,7 +175,7 @@ def measure(request: Request) -> tuple[dict[str, Any], dict[str, Any], list[dict
 
 
 def record(request: Request, attempt: int) -> tuple[pd.DataFrame, dict[str, Any], pd.DataFrame]:
-    """`measure` as tables; what a person or a network can put right becomes a row with its reason."""
+    """Return the results of `measure` as tables; an InputError becomes a row with its reason."""
     energy: list[dict[str, Any]] = []
     try:
         row, norms, energy = measure(request)
@@ -190,29 +191,29 @@ def record(request: Request, attempt: int) -> tuple[pd.DataFrame, dict[str, Any]
 
 
 def main() -> None:
-    """Parse the command line, measure, write the row and the norms."""
+    """Command line: measure one head and write its row, norms and energies."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--model", required=True, help="id on the Hub (owner/name), or a name for --path")
-    parser.add_argument("--family", default="other", help="family, for the table and the figures")
+    parser.add_argument("--family", default="other", help="family of models, for tables and figures")
     parser.add_argument(
         "--path",
         type=Path,
-        help="a local checkpoint in place of the Hub: its folder, or a GGUF file (the first of several)",
+        help="local checkpoint instead of the Hub: a folder, or a GGUF file (the first part if it is split)",
     )
     parser.add_argument("--revision", default="main", help="branch, tag or commit")
-    parser.add_argument("--vocabulary", type=int, help="the tokenizer's size: rows from there on are padding")
-    parser.add_argument("--m", type=int, help="expected columns; anything else is an error")
+    parser.add_argument("--vocabulary", type=int, help="size of the tokenizer, in tokens; rows beyond it are padding")
+    parser.add_argument("--m", type=int, help="expected width, in columns; any other width is an error")
     parser.add_argument(
-        "--pairs", choices=["exact", "sampled"], default="sampled", help="pairs for |overlap| and spread"
+        "--pairs", choices=["exact", "sampled"], default="sampled", help="all pairs of rows, or pairs of sampled rows"
     )
-    parser.add_argument("--sample-rows", type=int, default=1024, help="rows compared with all others when sampled")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the sample")
-    parser.add_argument("--cache", type=Path, default=Path("results/llm/heads"), help="folder where matrices are kept")
-    parser.add_argument("--attempt", type=int, default=1, help="written in the row")
-    parser.add_argument("--record-failure", action="store_true", help="write a failure as a row and end well")
-    parser.add_argument("--norms", type=Path, help="write the norm of every row here (safetensors)")
-    parser.add_argument("--energies", type=Path, help="write its energies here, as a CSV table llm_energies")
-    parser.add_argument("--output", type=Path, required=True, help="the row, as a CSV table llm_overlaps")
+    parser.add_argument("--sample-rows", type=int, default=1024, help="number of sampled rows, each paired with all")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the sample of rows")
+    parser.add_argument("--cache", type=Path, default=Path("results/llm/heads"), help="folder that caches matrices")
+    parser.add_argument("--attempt", type=int, default=1, help="number of this attempt, written to the row")
+    parser.add_argument("--record-failure", action="store_true", help="write a failure as a row and exit with code 0")
+    parser.add_argument("--norms", type=Path, help="safetensors file for the norm of every row")
+    parser.add_argument("--energies", type=Path, help="CSV table llm_energies to write")
+    parser.add_argument("--output", type=Path, required=True, help="CSV table llm_overlaps to write, one row")
     arguments = vars(parser.parse_args())
     output, norms_file, energy_file = (arguments.pop(name) for name in ("output", "norms", "energies"))
     attempt, record_failure = arguments.pop("attempt"), arguments.pop("record_failure")

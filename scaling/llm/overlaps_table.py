@@ -1,4 +1,4 @@
-"""Gather all heads, measured and published, in one table: `python -m scaling.llm.overlaps_table --rows *.csv ...`."""
+"""Collect measured and published heads in one table: `python -m scaling.llm.overlaps_table --rows *.csv ...`."""
 
 import argparse
 import logging
@@ -15,12 +15,12 @@ from scaling.llm.tokens import read_norms
 
 log = logging.getLogger(__name__)
 
-BIN = 0.05  # width of a bin, in units of the mean norm
-LARGEST = 3.0  # larger norms are counted in the last bin
+BIN = 0.05  # bin width, in units of the mean norm
+LARGEST = 3.0  # in units of the mean norm; larger norms are counted in the last bin
 
 
 def published_rows(path: Path) -> pd.DataFrame:
-    """The points read off Fig. 8a as rows of llm_overlaps, source published; raises InputError for other files."""
+    """Return the points read off Fig. 8a as rows of llm_overlaps. Raises InputError for any other file."""
     try:
         points = pd.read_csv(path, comment="#")
         frame = pd.DataFrame(
@@ -38,7 +38,7 @@ def published_rows(path: Path) -> pd.DataFrame:
 
 
 def all_rows(rows: list[Path], published: Path | None) -> pd.DataFrame:
-    """Table llm_overlaps: measured and failed models in the order given, then the published ones."""
+    """Return table llm_overlaps: measured and failed models in the given order, then the published points."""
     measured = joined("llm_overlaps", rows)
     if not published:
         return measured
@@ -47,7 +47,7 @@ def all_rows(rows: list[Path], published: Path | None) -> pd.DataFrame:
 
 
 def histogram(norms: np.ndarray) -> pd.DataFrame:
-    """Number of rows per bin of norm / mean norm, from 0 to LARGEST in steps of BIN; the last bin has no upper edge."""
+    """Count rows per bin of norm / mean norm, from 0 to LARGEST in steps of BIN; the last bin has no upper edge."""
     edges = np.round(np.arange(0, LARGEST + BIN / 2, BIN), 10)
     relative = np.minimum(norms / norms.mean(), LARGEST)
     counts, _ = np.histogram(relative, edges)
@@ -55,7 +55,7 @@ def histogram(norms: np.ndarray) -> pd.DataFrame:
 
 
 def norm_table(rows: list[Path], norms: list[Path]) -> pd.DataFrame:
-    """Table llm_norms of the models that could be measured."""
+    """Return table llm_norms of the measured models."""
     columns = list(tables.dictionary()["llm_norms"]["columns"])
     parts = [pd.DataFrame(columns=columns)]
     for row_file, norm_file in zip(rows, norms, strict=True):
@@ -67,24 +67,26 @@ def norm_table(rows: list[Path], norms: list[Path]) -> pd.DataFrame:
 
 
 def main() -> None:
-    """Parse the command line, gather the rows, log which models failed."""
+    """Command line: collect the rows and log which models failed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=Path, nargs="*", default=[], help="row files of scaling.llm.overlaps")
-    parser.add_argument("--norms", type=Path, nargs="*", default=[], help="their norm files, in the same order")
-    parser.add_argument("--published", type=Path, help="the points of Fig. 8a")
+    parser.add_argument("--rows", type=Path, nargs="*", default=[], help="CSV files written by scaling.llm.overlaps")
+    parser.add_argument(
+        "--norms", type=Path, nargs="*", default=[], help="norm files of the same models, in the same order"
+    )
+    parser.add_argument("--published", type=Path, help="CSV file with the points of Fig. 8a")
     parser.add_argument("--output", type=Path, required=True, help="CSV table llm_overlaps to write")
     parser.add_argument("--norm-table", type=Path, required=True, help="CSV table llm_norms to write")
     arguments = parser.parse_args()
     if len(arguments.rows) != len(arguments.norms):
         raise InputError(
-            f"{len(arguments.rows)} files of --rows, {len(arguments.norms)} of --norms; give one per model"
+            f"{len(arguments.rows)} files for --rows, {len(arguments.norms)} for --norms; give one of each per model"
         )
     table = all_rows(arguments.rows, arguments.published)
     failed = table[table["status"] == "failed"]
     for model, reason in zip(failed["model"], failed["reason"], strict=True):
         log.info("not measured: %s: %s", model, reason)
     if len(failed):
-        log.info("%d of %d models failed; the next run tries them again", len(failed), len(arguments.rows))
+        log.info("%d of %d models failed; the next run retries them", len(failed), len(arguments.rows))
     tables.write("llm_norms", norm_table(arguments.rows, arguments.norms), arguments.norm_table)
     tables.write("llm_overlaps", table, arguments.output)
 

@@ -1,4 +1,4 @@
-"""Cut documents into windows of tokens and gather windows into batches, with each scored token counted once."""
+"""Split documents into windows of tokens, and windows into batches, with each scored token counted once."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ Ids: TypeAlias = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Windows:
-    """How a document of T tokens is cut; each scored token sees all tokens before it in its window.
+    """How to split a document into windows; each scored token sees all preceding tokens in its window.
 
-    first: its first `size` tokens, of which all but the first are scored (the paper: 2048 tokens of 1000 documents).
-    fixed: consecutive windows of `size`, without a shorter rest; the first token of each is not scored.
-    strided: windows of `size` that advance by `stride`; every token but the document's first is scored once, with at
-    least size - stride tokens before it where the document has them.
+    first: the first `size` tokens, all scored but the first (the paper: 2048 tokens of each of 1000 documents).
+    fixed: consecutive windows of `size` tokens, without the shorter remainder; the first token of each is not scored.
+    strided: windows of `size` tokens that advance by `stride`; every token but the document's first is scored once,
+    with at least size - stride preceding tokens, if the document has them.
     """
 
     kind: str
@@ -37,7 +37,7 @@ class Windows:
             raise InputError(f"stride {self.stride}: must lie between 1 and {self.size - 1}, one less than the window")
 
     def cut(self, length: int) -> Iterator[tuple[int, int, int]]:
-        """(start, stop, first scored token) of each window of a document of `length` tokens."""
+        """Yield (start, stop, first scored token) for each window of a document of `length` tokens."""
         if self.kind == "fixed":
             yield from ((start, start + self.size, start + 1) for start in range(0, length - self.size + 1, self.size))
             return
@@ -53,24 +53,24 @@ class Windows:
 
 @dataclass(frozen=True)
 class Window:
-    """Tokens of one window of a document, and the index in it of the first that is scored."""
+    """One window of a document: its token ids, and the index of the first scored token."""
 
     document: int
     ids: Ids
     scored: int
-    n_bytes: int  # of text that the scored tokens stand for
+    n_bytes: int  # of text encoded by the scored tokens
 
 
 def tokenize(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> Iterator[tuple[Ids, NDArray[np.int64]]]:
-    """Token ids of each text, with the tokenizer's own special tokens, and the bytes of text that each stands for.
+    """Yield the token ids of each text, with the tokenizer's special tokens, and the number of bytes each encodes.
 
-    A token's bytes are those from the end of the token before to its own end, so that they add up to the text's.
-    Raises InputError for a tokenizer that does not return their positions.
+    The bytes of a token extend from the end of the previous token to its own end, so they sum to the bytes of the text.
+    Raises InputError for a tokenizer that does not return token positions.
     """
     if not tokenizer.is_fast:
-        raise InputError(f"{type(tokenizer).__name__} gives no positions of tokens; a fast tokenizer is needed")
+        raise InputError(f"{type(tokenizer).__name__} does not return token positions; a fast tokenizer is needed")
     for text in texts:
-        # no warning about long texts, which are cut into windows here
+        # verbose=False: no warning about long texts, which are split into windows here
         encoded = tokenizer(text, return_offsets_mapping=True, return_attention_mask=False, verbose=False)
         ends = np.maximum.accumulate([0, *(end for _, end in encoded["offset_mapping"])])
         at = np.concatenate([[0], np.cumsum([len(letter.encode()) for letter in text])])
@@ -80,7 +80,7 @@ def tokenize(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> Iterat
 def cut_documents(
     texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, windows: Windows, vocabulary: int
 ) -> list[Window]:
-    """Every window of every document; raises InputError if there is none, or for tokens unknown to the model."""
+    """Return all windows of all documents. Raises InputError if there are none, or for a token the model lacks."""
     found = []
     longest = 0
     for document, (ids, n_bytes) in enumerate(tokenize(texts, tokenizer)):
@@ -94,14 +94,14 @@ def cut_documents(
     if not found:
         needed = windows.size if windows.kind == "fixed" else 2
         raise InputError(
-            f"the longest of {len(texts)} documents has {longest} tokens, fewer than the {needed} of a window; "
+            f"the longest of {len(texts)} documents has {longest} tokens, but a window needs {needed}; "
             "give a longer text or a smaller window"
         )
     return found
 
 
 def batches(windows: Sequence[Window], batch_tokens: int) -> Iterator[list[Window]]:
-    """Batches of windows of similar length with at most `batch_tokens` tokens after padding, or of one window."""
+    """Yield batches of windows of similar length, each of one window or at most `batch_tokens` tokens with padding."""
     batch: list[Window] = []
     for window in sorted(windows, key=lambda window: -len(window.ids)):
         if batch and len(batch[0].ids) * (len(batch) + 1) > batch_tokens:
