@@ -1,4 +1,4 @@
-"""What the marked blocks of README.md and docs/*.md say, from the tables of a recorded run and the data dictionary."""
+"""Contents of the marked blocks of README.md and docs/*.md, from the tables of a recorded run."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""What every command shares: one clear error line, log lines with the time, files that are whole, memory used."""
+"""Shared by all commands: one-line errors, log lines with time stamps, atomic file writes, peak memory."""
 
 import glob
 import logging
@@ -20,9 +20,9 @@ LONGEST_MESSAGE = 2000  # characters
 
 
 class InputError(ValueError):
-    """Something a person can put right: the message says what, where, what is allowed and what to do.
+    """An error that the user can correct: the message says what is wrong, where, what is allowed and what to do.
 
-    It is shown as one line of printable characters, whatever names from a file or a server stand in it.
+    It is shown as one line of printable characters, even if names from a file or a server contain others.
     """
 
     def __str__(self) -> str:
@@ -48,8 +48,8 @@ def run(main: Callable[[], None]) -> None:
 def whole_file(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` on success, remove it on any failure.
 
-    A reader therefore sees the old file or the whole new one, never a half, a power cut included. What a killed
-    process left of an earlier try is removed.
+    A reader therefore sees the old file or the complete new one, even after a power cut. Temporary files of a killed
+    process are removed.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,10 +84,10 @@ def peak_memory() -> int:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove temporary files of `path` that no process holds: those of a run that was killed while it wrote."""
+    """Remove temporary files of `path` that no process has locked: those of a run that was killed while writing."""
     if fcntl is None:
         return
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*"):
-        with suppress(OSError), leftover.open("rb") as handle:  # another process may be at the same
+        with suppress(OSError), leftover.open("rb") as handle:  # another process may hold or remove it
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             leftover.unlink()

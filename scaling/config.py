@@ -1,4 +1,4 @@
-"""Check a config against its JSON schema, with one message for a person: the key, the value, what is allowed."""
+"""Check a config against its JSON schema, with one readable message: the key, the value, what is allowed."""
 
 import difflib
 import math
@@ -47,7 +47,7 @@ def check(config: Mapping[str, Any], schema: Mapping[str, Any], name: str = "con
 
 
 def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Keys, and values that hold no others, each with the keys above it; raises InputError for endless nesting."""
+    """Yield keys and scalar values, each with the keys above it. Raises InputError for too deep nesting."""
     if len(path) > DEEPEST:
         raise InputError(f"config: {': '.join(path[:3])}: nested deeper than any config is")
     if isinstance(value, Mapping):
@@ -62,7 +62,7 @@ def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
 
 
 def refusal(value: Any) -> str | None:
-    """Why no config holds this value, if so."""
+    """Return why a config cannot contain this value, or None."""
     if isinstance(value, str):
         if not value.isprintable() or "{" in value or "}" in value:
             return "must be printable text on one line, without braces"
@@ -75,7 +75,7 @@ def refusal(value: Any) -> str | None:
 
 
 def shown(value: Any) -> str:
-    """`value` as messages show it: in Python's words, at most LONGEST characters."""
+    """Return `value` as messages show it: its repr, at most LONGEST characters."""
     if isinstance(value, int) and abs(value) >= 2**63:
         return "an integer of more than 64 bits"
     text = repr(value)
@@ -83,7 +83,7 @@ def shown(value: Any) -> str:
 
 
 def with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
-    """A copy of `value` in which every key that the schema gives a default and that is missing has it."""
+    """Return a copy of `value` in which missing keys have the defaults of the schema."""
     if isinstance(value, Mapping):
         properties = schema.get("properties", {})
         rest = schema.get("additionalProperties")

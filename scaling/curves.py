@@ -1,9 +1,9 @@
-"""Words of the toy study's tables: curve, regime, usual training, decay sweep. Fits, figures and claims use these."""
+"""Definitions shared by fits, figures and claims of the toy study: curve, regime, usual training, decay sweep."""
 
 import pandas as pd
 
 
-# The columns of toy_models.csv whose values two models of one curve L(m) share.
+# The columns of toy_models.csv whose values all models of one curve L(m) share.
 CURVE = ["frequency_law", "n", "gamma", "alpha", "activation_density", "learning_rate_factor", "initial_bias"]
 STRONG, WEAK = 3 / 4, 1 / 2  # mean phi_half of a curve above, or below, which superposition is strong or weak
 LARGE_N = 10_000  # features; the decay sweep has fewer, the paper's large study has 10240

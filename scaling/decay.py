@@ -1,4 +1,4 @@
-"""Weight decay of either sign, the knob between weak and strong superposition, for toy models and language models."""
+"""Signed weight decay, which selects weak or strong superposition, for toy models and language models."""
 
 import torch
 from torch import Tensor

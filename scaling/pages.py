@@ -1,8 +1,8 @@
-"""Tables as HTML pages of their own, for the report: each sorts, filters, explains its columns and holds its CSV file.
+"""Write tables as standalone HTML pages for the report, each with sorting, a filter, column descriptions and the CSV.
 
 python -m scaling.pages --tables results/tables/claims.csv --output results/pages/claims.html
 
-A page loads nothing: its style, its script and the CSV file stand inside it.
+A page loads nothing: its style, its script and the CSV file are embedded.
 """
 
 import argparse
@@ -126,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, nargs="+", required=True, help="HTML files, in the same order")
     given = parser.parse_args(arguments)
     if len(given.tables) != len(given.output):
-        raise InputError(f"{len(given.tables)} tables, but {len(given.output)} files to write; give one a table")
+        raise InputError(f"{len(given.tables)} tables, but {len(given.output)} output files; give one per table")
     for path, output in zip(given.tables, given.output, strict=True):
         if path.stem not in tables.dictionary():
             raise InputError(f"{path}: no table {path.stem}; the tables are {', '.join(tables.dictionary())}")

@@ -1,4 +1,4 @@
-"""Write the marked blocks of README.md and docs/*.md from a recorded run, so that no number in them is typed.
+"""Generate the marked blocks of README.md and docs/*.md from a recorded run, so that no number is typed by hand.
 
 A block lies between `<!-- name: begin -->` and `<!-- name: end -->`; scaling.blocks.BLOCKS lists the names. `record`
 copies small tables and pictures of a run to `resources/recorded` with its config, versions and date; `write` renews

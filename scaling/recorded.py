@@ -1,6 +1,6 @@
 """Provenance of a recorded run: the machine type and the code that made its numbers, and a manifest of its files.
 
-The manifest, SHA256SUMS, has the form of the command sha256sum: `sha256sum --check SHA256SUMS` checks it, too.
+The manifest, SHA256SUMS, has the format of sha256sum, so `sha256sum --check SHA256SUMS` also checks it.
 """
 
 import hashlib

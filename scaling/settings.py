@@ -1,4 +1,4 @@
-"""Settings written once: a dataclass gives each its default, meaning and bounds; schema, checks and options follow.
+"""Settings defined once, as dataclass fields with default, description and bounds; schema and options are derived.
 
     @dataclass(frozen=True, kw_only=True)
     class Recipe:

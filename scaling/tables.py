@@ -1,4 +1,4 @@
-"""The tables people read: columns, types, units, ranges from `scaling/dictionary`; written and read here only."""
+"""Read, write and validate the result tables, whose columns, types, units and ranges are in `scaling/dictionary`."""
 
 from functools import cache
 from importlib import resources
@@ -34,7 +34,7 @@ def dictionary() -> dict[str, dict[str, Any]]:
 
 @cache
 def schema(name: str) -> pa.DataFrameSchema:
-    """The pandera schema of table `name`: columns in order, nothing missing, nothing unknown, values in range."""
+    """Return the pandera schema of table `name`: columns in order, none missing or unknown, values in range."""
     columns = {}
     for column, entry in dictionary()[name]["columns"].items():
         checks = [pa.Check(np.isfinite, name="finite")] if entry["type"] == "float" else []
@@ -79,7 +79,7 @@ def validate(name: str, frame: pd.DataFrame, where: str) -> pd.DataFrame:
         if not is_of(frame[column], entry["type"]):
             k = next(k for k in range(len(frame)) if not is_of(frame[column].iloc[[k]], entry["type"]))
             raise InputError(
-                f"{where}, line {frame.index[k] + 2}: table {name}: column {column} holds "
+                f"{where}, line {frame.index[k] + 2}: table {name}: column {column} contains "
                 f"{frame[column].iloc[k]!r}, but must be {entry['type']}"
             )
         frame[column] = frame[column].astype(TYPES[entry["type"]])
@@ -95,7 +95,7 @@ def validate(name: str, frame: pd.DataFrame, where: str) -> pd.DataFrame:
             broken = f"column {column} is empty, but must not be"
         else:
             limits = "finite" if check == "finite" else allowed({**columns[column], "nullable": False})
-            broken = f"column {column} holds {case['failure_case']}, but must be {limits}"
+            broken = f"column {column} contains {case['failure_case']}, but must be {limits}"
         places = len(error.failure_cases)
         more = f" ({places} such places)" if places > 1 else ""
         raise InputError(f"{where}{line}: table {name}: {broken}{more}") from None
@@ -129,8 +129,8 @@ def write(name: str, frame: pd.DataFrame, path: Path | str) -> None:
 
 
 def allowed(entry: dict[str, Any]) -> str:
-    """The values that a column may hold, in words."""
-    # A share may pass its limit by a rounding error, which is no news to a reader.
+    """Return the allowed values of a column, in words."""
+    # Limits of shares include a margin for rounding errors, which is not shown.
     low, high = (
         None if limit is None else f"{round(limit, 4) + 0:g}" for limit in map(entry.get, ("minimum", "maximum"))
     )
@@ -144,7 +144,7 @@ def allowed(entry: dict[str, Any]) -> str:
 
 
 def markdown() -> str:
-    """The data dictionary as Markdown, one section a table: column, type, unit, what is allowed, meaning."""
+    """Return the data dictionary as Markdown, one section per table: column, type, unit, allowed values, meaning."""
     lines: list[str] = []
     for name, table in dictionary().items():
         lines += [f"### `{name}.csv`", "", table["description"], ""]

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """A number of a model that differs from the recorded one by more than is allowed."""
+    """A number of a model that differs from the recorded one by more than the tolerance."""
 
     model: str
     column: str

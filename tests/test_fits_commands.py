@@ -100,7 +100,7 @@ def test_loss_of_zero_is_named(tmp_path: Path, call: Callable[..., None]) -> Non
     frame = pd.read_csv(path)
     frame.loc[3, "loss"] = 0.0
     frame.to_csv(path, index=False)
-    with pytest.raises(SystemExit, match="loss must hold finite numbers above zero"):
+    with pytest.raises(SystemExit, match="loss must contain finite numbers above zero"):
         call(toy.main, "--models", path, "--exponents", tmp_path / "e.csv", "--starts", tmp_path / "s.csv")
 
 

@@ -83,7 +83,7 @@ def test_too_few_widths_are_a_status(m: list[float]) -> None:
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 0.0, -1.0])
 def test_impossible_losses_are_named(bad: float) -> None:
-    with pytest.raises(InputError, match="loss must hold finite numbers above zero, but entry 1 is"):
+    with pytest.raises(InputError, match="loss must contain finite numbers above zero, but entry 1 is"):
         curve.line([10, 20, 30], [1, bad, 0.3])
     with pytest.raises(InputError, match="loss"):
         forms.decide([10, 20, 30, 40], [1, bad, 0.3, 0.2])

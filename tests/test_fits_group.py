@@ -150,12 +150,12 @@ def test_rising_losses_are_not_a_power_law() -> None:
 
 @pytest.mark.parametrize("bad", [np.nan, -1.0])
 def test_impossible_losses_are_named(bad: float) -> None:
-    with pytest.raises(InputError, match="loss must hold finite numbers above zero"):
+    with pytest.raises(InputError, match="loss must contain finite numbers above zero"):
         group_fit([10, 20, 30, 40], [3, 2, bad, 1], ["a"] * 4)
 
 
 def test_one_group_a_point() -> None:
-    with pytest.raises(InputError, match="one group a point"):
+    with pytest.raises(InputError, match="one group per point"):
         group_fit([10, 20, 30, 40], [3, 2, 1.5, 1], ["a"])
 
 

@@ -253,7 +253,7 @@ def test_points_that_do_not_determine_the_law_are_a_status(n: int, change: str |
 def test_impossible_entries_are_named(bad: float) -> None:
     N, D, L = synthetic(0, 0.0)
     L[3] = bad
-    with pytest.raises(InputError, match="loss must hold finite numbers above zero, but entry 3"):
+    with pytest.raises(InputError, match="loss must contain finite numbers above zero, but entry 3"):
         power_sum.fit([N, D], L)
     with pytest.raises(InputError, match="x1"):
         power_sum.fit([L, D], N)

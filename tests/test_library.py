@@ -100,7 +100,7 @@ def test_an_evaluation_shows_parts_that_sum_to_the_loss() -> None:
         (lambda: scaling.measure([[1.0, np.nan]]), InputError, "not finite"),
         (lambda: scaling.measure([[1.0, 0], [0, 0]]), InputError, "at least two rows"),
         (lambda: scaling.measure(np.eye(3), sample_rows=0), InputError, "sample_rows = 0"),
-        (lambda: scaling.fit_power_law([1, 2], [1, -1]), InputError, "loss must hold finite numbers above zero"),
+        (lambda: scaling.fit_power_law([1, 2], [1, -1]), InputError, "loss must contain finite numbers above zero"),
         (lambda: scaling.read_head("no/such/folder"), InputError, "no such folder"),
         (lambda: scaling.read_head("./missing"), InputError, "no such folder"),
     ],

@@ -149,5 +149,5 @@ def test_values_that_are_not_finite_and_too_few_rows() -> None:
     with pytest.raises(InputError, match="only 1 of 5 rows"):
         survey(InMemory(W))
     W[3, 1] = np.nan
-    with pytest.raises(InputError, match="row 3 holds a value that is not finite"):
+    with pytest.raises(InputError, match="row 3 contains a value that is not finite"):
         survey(InMemory(W))

@@ -175,9 +175,9 @@ def test_impossible_windows_are_named(kind: str, size: int, stride: int, message
 
 
 def test_texts_and_tokenizers_that_do_not_fit_are_named(tokenizer: PreTrainedTokenizerFast) -> None:
-    with pytest.raises(InputError, match=r"longest of 1 documents has \d+ tokens, fewer than the 50 of a window"):
+    with pytest.raises(InputError, match=r"longest of 1 documents has \d+ tokens, but a window needs 50"):
         cut_documents(["Short."], tokenizer, Windows("fixed", 50), 300)
-    with pytest.raises(InputError, match="has 1 tokens, fewer than the 2"):
+    with pytest.raises(InputError, match="has 1 tokens, but a window needs 2"):
         cut_documents([""], tokenizer, Windows("first", 50), 300)
     with pytest.raises(InputError, match=r"not in the model's vocabulary \(100 tokens\)"):
         cut_documents(TEXTS, tokenizer, Windows("first", 50), 100)

@@ -94,7 +94,7 @@ def test_same_seed_same_numbers(checkpoint: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"m": 32}, "has 16 columns, the config says m = 32"),
+        ({"m": 32}, "has 16 columns, but the config says m = 32"),
         ({"path": Path("nowhere")}, "no such folder"),
         ({"vocabulary": 1}, "only 1 of 120 rows"),
     ],

@@ -94,7 +94,7 @@ def test_files_that_a_job_reads(tmp_path: Path) -> None:
 
 
 def test_what_no_experiment_asks_for_is_named() -> None:
-    with pytest.raises(WorkflowError, match="no experiment of the config asks for the model x"):
+    with pytest.raises(WorkflowError, match="no experiment in the config requests the model x"):
         jobs.asked({}, "x", "model")
 
 
@@ -133,7 +133,7 @@ def test_one_run_at_a_time_in_a_folder(tmp_path: Path, monkeypatch: pytest.Monke
     run.check_writable()
     held = run.hold_lock()
     assert held is not None
-    with pytest.raises(WorkflowError, match="another snakemake is at work in"):
+    with pytest.raises(WorkflowError, match="another snakemake is running in"):
         run.hold_lock()
     held.close()
     again = run.hold_lock()

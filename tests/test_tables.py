@@ -147,5 +147,5 @@ def test_a_wrong_row_is_named_by_its_line_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "things.csv"
     pd.DataFrame([*ROWS[:2], ROWS[2] | {"count": 12}], dtype=object).to_csv(path, index=False)
     path.write_text("# a comment\n" + path.read_text())
-    with pytest.raises(InputError, match=r"things\.csv, line 5: table things: column count holds 12"):
+    with pytest.raises(InputError, match=r"things\.csv, line 5: table things: column count contains 12"):
         tables.read("things", path)

@@ -99,5 +99,5 @@ def test_two_runs_in_one_folder_are_refused(tmp_path):
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = snakemake(tmp_path, "toy", "--cores", "1")
     assert done.returncode == 1
-    assert "another snakemake is at work in" in done.stderr
+    assert "another snakemake is running in" in done.stderr
     assert not (tmp_path / "results" / "toy").exists()

@@ -1,1 +1,1 @@
-"""Power laws fitted to tables: exponents with all parameters free, an interval that covers, and a status each."""
+"""Power laws fitted to tables: exponents with all parameters free, confidence intervals, and a status per fit."""

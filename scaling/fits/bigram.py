@@ -1,4 +1,4 @@
-"""Exponents and rivals of the bigram study: `bigram_models.csv` to `bigram_exponents.csv` and `bigram_rivals.csv`."""
+"""Exponents and rival predictors of the bigram study: `bigram_exponents.csv` and `bigram_rivals.csv`."""
 
 import argparse
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from scaling.fits import curve, inputs
 CURVE = ["matrix", "law", "n", "gamma", "tied"]
 NARROW = 1 / 16  # of n: widths up to this are m << n
 WIDE = 1 / 2  # of n: widths from here on are left out of power laws
-LEAST = 1e-4  # nats per token: a smaller excess counts as none, since training is in single precision
+LEAST = 1e-4  # nats per token; a smaller excess counts as zero, since training is in single precision
 FLOOR_REACHED = "floor reached"
 FLOOR_SHARE = 0.01  # of the information: the excess at which the floor counts as reached
 RIVALS = {
@@ -62,7 +62,7 @@ def floor_width(models: pd.DataFrame) -> float:
 
 
 def excess_line(models: pd.DataFrame) -> curve.Line:
-    """The line of log excess against log m; where the floor is reached within the window there is none."""
+    """Fit log excess against log m; there is no fit if the floor is reached within the window."""
     if (models["excess"] <= LEAST).any():
         return replace(curve.line([], []), status=FLOOR_REACHED, note="")
     return curve.line(models["m"], models["excess"])

@@ -1,6 +1,6 @@
 """The Chinchilla law L = E + A/N^alpha + B/D^beta, N ~ m^k from model shapes, and alpha_m = k alpha.
 
-Writes `width_fit.csv`, `chinchilla_fit.csv` and `chinchilla_profile.csv`; without points the last two say so.
+Writes `width_fit.csv`, `chinchilla_fit.csv` and `chinchilla_profile.csv`. Without points, the last two report it.
 """
 
 import argparse
@@ -26,7 +26,7 @@ PROFILE_REACH = 4.0  # standard errors to each side of the optimum
 
 
 def kept(loss: FloatArray, n_excluded: int) -> np.ndarray:
-    """Which points stay when those with the `n_excluded` highest losses go (Besiroglu et al. 2024 leave out 5)."""
+    """Select the points without the `n_excluded` highest losses (Besiroglu et al. 2024 leave out 5)."""
     if not 0 <= n_excluded < max(loss.size, 1):
         raise InputError(f"excluded points must be 0 .. {loss.size - 1} of {loss.size}, got {n_excluded}")
     return loss < np.sort(loss)[-n_excluded] if n_excluded else np.ones(loss.size, dtype=bool)
@@ -129,7 +129,7 @@ def with_alpha_m(row: dict[str, Any], k: pd.Series) -> dict[str, Any]:
 
 
 def profile_rows(law: PowerSum, n_excluded: int, cells: int = 41) -> list[dict[str, Any]]:
-    """Rows of chinchilla_profile from a least-squares law: alpha and beta held in turn about the optimum."""
+    """Rows of chinchilla_profile of a least-squares fit: alpha and beta fixed in turn at values near the optimum."""
     rows = []
     stderr = np.sqrt(np.diag(errors.covariance(law)))[3:]
     freedom = law.n_points - law.theta.size
@@ -147,14 +147,14 @@ def profile_rows(law: PowerSum, n_excluded: int, cells: int = 41) -> list[dict[s
 def chinchilla_tables(
     points: pd.DataFrame, k: pd.Series, exclusions: list[int], n_resamples: int, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Tables chinchilla_fit and chinchilla_profile; `k` is the row of width_fit that alpha_m is made with."""
+    """Return tables chinchilla_fit and chinchilla_profile; alpha_m = k alpha uses the row `k` of width_fit."""
     rows: list[dict[str, Any]] = []
     profiles: list[dict[str, Any]] = []
     for n_excluded in exclusions:
         for estimator in ESTIMATORS:
             if points.empty:
                 nothing = {"n_points": 0, "n_starts": 0, "n_starts_agreeing": 0, "n_resamples": 0, "seed": seed}
-                why = {"status": inputs.NOT_RUN, "note": f"the points were not there: {HOW_TO}"}
+                why = {"status": inputs.NOT_RUN, "note": f"the points are not available: {HOW_TO}"}
                 rows.append({"estimator": estimator, "n_excluded": n_excluded, **nothing, **why})
                 continue
             some = points[kept(points["loss"].to_numpy(), n_excluded)]
@@ -171,7 +171,7 @@ def chinchilla_tables(
 def main() -> None:
     """Command line: fit shapes and points, write the three tables."""
     parser = argparse.ArgumentParser(prog="python -m scaling.fits.chinchilla", description=__doc__)
-    parser.add_argument("--points", required=True, help="table chinchilla_points, empty when there was no network")
+    parser.add_argument("--points", required=True, help="table chinchilla_points (empty without a network)")
     parser.add_argument("--shapes", required=True, help="Table A9 (chinchilla_model_shapes.csv)")
     parser.add_argument("--excluded", type=int, default=5, help="points with the highest losses to leave out")
     parser.add_argument("--resamples", type=int, default=1000, help="refits of each bootstrap")

@@ -1,4 +1,4 @@
-"""One curve L(m): the line log L = log C - a log m, with several seeds at a width taken as one cluster."""
+"""One curve L(m): the line log L = log C - a log m, where the seeds of one width form one cluster."""
 
 from dataclasses import dataclass, replace
 
@@ -12,7 +12,7 @@ from scaling.fits.inputs import FloatArray
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """L = amplitude m^-exponent; what the points do not give is NaN, and `note` says why."""
+    """L = amplitude m^-exponent; numbers that the points do not determine are NaN, and `note` gives the reason."""
 
     n_points: int  # widths
     n_seeds: int  # fewest seeds at a width
@@ -32,13 +32,13 @@ class Line:
 
 
 def by_width(m: FloatArray, log_loss: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Widths in rising order, mean log L at each, number of seeds at each."""
+    """Return widths in increasing order, and the mean of log L and the number of seeds at each."""
     widths, index, count = np.unique(m, return_inverse=True, return_counts=True)
     return widths, np.bincount(index, log_loss) / count, count.astype(np.float64)
 
 
 def line(m: ArrayLike, loss: ArrayLike, level: float = 0.95) -> Line:
-    """Least-squares line through the mean of log L at each width, a = -slope, with a t-interval of n - 2 freedoms.
+    """Least-squares line through the mean of log L at each width, a = -slope, with a t-interval (n - 2 d.o.f.).
 
     Entries with equal m are seeds: their mean counts as one point, because pooled seeds would make the standard
     error small exactly when the line is wrong. Lack of fit:
@@ -58,7 +58,7 @@ def line(m: ArrayLike, loss: ArrayLike, level: float = 0.95) -> Line:
         m_max=float(widths[-1]) if n else np.nan,
         seed_std=float(np.sqrt(pure / freedom)) if freedom else np.nan,
         status=inputs.CONVERGED,
-        note="" if freedom else "one seed a width: no seed scatter, no lack-of-fit test",
+        note="" if freedom else "one seed per width: no seed scatter, no lack-of-fit test",
     )
     if n < 3:
         return replace(
@@ -85,7 +85,7 @@ def line(m: ArrayLike, loss: ArrayLike, level: float = 0.95) -> Line:
 
 
 def lines_by_start(m: ArrayLike, loss: ArrayLike, level: float = 0.95) -> list[Line]:
-    """`line` without the smallest 0, 1, 2, ... widths, down to three: a window is a choice, so each is shown."""
+    """Fit `line` without the smallest 0, 1, 2, ... widths, down to three, to show the effect of the window."""
     widths, losses = inputs.positive(m=m, loss=loss)
     starts = np.unique(widths)[:-2]
     return [line(widths[widths >= first], losses[widths >= first], level) for first in starts]
@@ -121,8 +121,7 @@ class Bend:
 def bend(m: ArrayLike, loss: ArrayLike) -> Bend:
     """Parabola through the mean of log L at each width against log m: a power law has no bend.
 
-    NaN with fewer than four widths. Raises InputError for entries
-    that are not finite and positive.
+    NaN with fewer than four widths. Raises InputError for entries that are not finite and positive.
     """
     widths, losses = inputs.positive(m=m, loss=loss)
     x, y, _ = by_width(widths, np.log(losses))

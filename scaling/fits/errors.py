@@ -1,4 +1,4 @@
-"""How sure a fitted sum of power laws is: covariance, bootstrap over points or clusters, profile intervals."""
+"""Errors of a fitted sum of power laws: covariance, bootstrap over points or clusters, profile intervals."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,10 +27,10 @@ def bootstrap(
     random: np.random.Generator | np.random.RandomState,
     clusters: ArrayLike | None = None,
 ) -> FloatArray:
-    """Refits of resampled points, or of whole resampled `clusters`: (A_k, E, a_k) a row, (n_resamples, 2K + 1).
+    """Refit to resampled points, or to whole resampled `clusters`: rows (A_k, E, a_k), shape (n_resamples, 2K + 1).
 
     Refits start at the fit of all points; the estimator is the law's own, except that least absolute deviations
-    are not resampled (0.3 s a fit). `random` draws n indices a resample by `choice(n, n)`, as Besiroglu et al. do.
+    are not resampled (0.3 s per fit). `random` draws n indices per resample by `choice(n, n)`, as Besiroglu et al. do.
     Raises ValueError for a least-absolute law.
     """
     if law.estimator == "least_absolute":
@@ -51,8 +51,8 @@ def bootstrap(
 def profile_interval(law: PowerSum, k: int, level: float = 0.95) -> tuple[float, float]:
     """Interval of exponent a_k from least squares: {a : RSS(a) <= RSS_min (1 + F_{level; 1, n - p} / (n - p))}.
 
-    All other parameters are fitted anew at each a. An end that runs beyond LIMITS is not bounded by these points
-    and comes back as NaN.
+    All other parameters are refitted at each a. An end beyond LIMITS is not bounded by these points
+    and is returned as NaN.
     """
     index = law.problem.terms + 1 + k
     freedom = law.n_points - law.theta.size
@@ -61,7 +61,7 @@ def profile_interval(law: PowerSum, k: int, level: float = 0.95) -> tuple[float,
 
 
 def _profile_end(law: PowerSum, index: int, threshold: float, sign: int) -> float:
-    """Walk from the optimum in growing steps until the profile passes `threshold`, then close in (brentq)."""
+    """Step away from the optimum with growing steps until the profile exceeds `threshold`, then solve with brentq."""
     inside, step = law.theta, 0.02
 
     def refit(exponent: float) -> tuple[FloatArray, float]:
@@ -80,7 +80,7 @@ def _profile_end(law: PowerSum, index: int, threshold: float, sign: int) -> floa
 
 
 def profile(law: PowerSum, k: int, values: ArrayLike) -> FloatArray:
-    """Least objective with exponent a_k held at each of `values`, all else fitted anew, starting from the nearest."""
+    """Least objective with exponent a_k fixed at each of `values` and all else refitted, starting from the nearest."""
     return profile_path(law, k, values)[1]
 
 

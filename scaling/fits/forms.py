@@ -1,7 +1,7 @@
-"""Which form a curve L(m) has: power law, the same with a constant, exponential, logarithmic, linear, or undecided.
+"""Choose the form of a curve L(m): power law, with or without a constant, exponential, logarithmic, or linear.
 
-Every form is C shape(m) with C projected out of the log residuals, so that at most two numbers are searched for:
-the shape's own q and the constant's share s of the loss at the largest width M.
+Every form is C shape(m) with C projected out of the log residuals, so at most two parameters are searched for: the
+parameter q of the shape, and the constant's share s of the loss at the largest width M.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ class Form:
     high: float
 
 
-# q is an exponent, the inverse decay length in units of M, and the slope in units of L(M), in turn.
+# q is, in order: an exponent, an inverse decay length in units of M, and (twice) a slope in units of L(M).
 FORMS = {
     "power": Form(lambda u, q: u**-q, 0.0, 8.0),
     "exponential": Form(lambda u, q: np.exp(q * (1 - u)), 0.0, 40.0),
@@ -33,7 +33,7 @@ FORMS = {
     "linear": Form(lambda u, q: 1 + q * (1 - u), 0.0, 1e4),
 }
 DECIDED = [*FORMS, "power_plus_constant", "exponential_plus_constant", "undecided"]
-CALLED = 4.0  # a difference of AICc below this does not decide between forms with equally many parameters
+CALLED = 4.0  # smallest difference of AICc that decides between forms with equal numbers of parameters
 SIZE = 0.05  # one-sided size of the test for a constant, which cannot be negative
 LARGEST_SHARE = 0.9999
 NOISELESS = 1e-9  # residuals in log L below this are rounding
@@ -50,7 +50,7 @@ class FormFit:
 
 @dataclass(frozen=True)
 class Decision:
-    """The form that the points support, why, and what a free constant does to the exponent."""
+    """The form that the points support, the reason, and the exponent with a free constant."""
 
     form: str
     reason: str
@@ -78,7 +78,7 @@ def _grid(form: Form, constant: bool) -> tuple[FloatArray, FloatArray]:
 
 
 def fit_form(name: str, m: FloatArray, y: FloatArray, constant: bool = False, starts: int = 3) -> FormFit:
-    """Fit one form to y = log L at distinct widths m: a grid over (q, share), then a finish from its best cells."""
+    """Fit one form to y = log L at distinct widths m: a grid over (q, share), then local searches."""
     form, u = FORMS[name], m / m.max()
     q, share = _grid(form, constant)
     rss = _rss(form, u, y, q, share)

@@ -1,7 +1,7 @@
 """Several curves with one exponent, L = C m^-a + L0[group], as for language models by family and data set.
 
-For a given exponent C and every L0 are linear (Frisch-Waugh: take group means from m^-a and from L), so that one
-number is searched for and nothing has a start to be guessed.
+For a given exponent, C and all L0 are linear parameters (Frisch-Waugh: subtract group means from m^-a and from L).
+Only the exponent is searched for, so no starting values are needed.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ class Design:
     form: str
 
     def centred(self, values: FloatArray) -> FloatArray:
-        """`values` less their group means."""
+        """Subtract from `values` their group means."""
         return values - self.group_mean(values)[self.group]
 
     def group_mean(self, values: FloatArray) -> FloatArray:
@@ -64,7 +64,7 @@ class Design:
 
 @dataclass(frozen=True, kw_only=True)
 class GroupFit:
-    """L = amplitude m^-exponent + intercepts[group]; NaN where the points do not give it, `note` says why."""
+    """L = amplitude m^-exponent + intercepts[group]; undetermined numbers are NaN, and `note` gives the reason."""
 
     design: Design
     groups: list[str]
@@ -97,7 +97,7 @@ class GroupFit:
 
     @property
     def freedom(self) -> int:
-        """Points minus parameters (one intercept a group, amplitude, exponent)."""
+        """Points minus parameters (one intercept per group, amplitude, exponent)."""
         return self.n_points - len(self.groups) - 2
 
 
@@ -118,7 +118,7 @@ def group_fit(m: ArrayLike, loss: ArrayLike, group: ArrayLike, form: str = "powe
     widths, losses = inputs.positive(m=m, loss=loss)
     names, numbers = np.unique(np.asarray(group, dtype=str), return_inverse=True)
     if numbers.size != widths.size:
-        raise InputError(f"a fit needs one group a point, got {numbers.size} groups for {widths.size} points")
+        raise InputError(f"a fit needs one group per point, got {numbers.size} groups for {widths.size} points")
     scale = float(np.exp(np.log(widths).mean())) if widths.size else 1.0
     design = Design(widths / scale, scale, losses, numbers, form)
     p = names.size + 2
@@ -188,7 +188,7 @@ def _profile_end(design: Design, best: float, end: float, threshold: float) -> f
 
 
 def cluster_stderr(fit: GroupFit, cluster: ArrayLike) -> float:
-    """Standard error of the exponent when residuals within a cluster (a model) go together: CR1 sandwich.
+    """Standard error of the exponent when residuals within a cluster (a model) are correlated: CR1 sandwich.
 
     V = (G/(G - 1)) ((n - 1)/(n - p)) B^-1 (sum_c J_c^T e_c e_c^T J_c) B^-1, B = J^T J, J without the intercepts.
     """
@@ -205,7 +205,7 @@ def cluster_stderr(fit: GroupFit, cluster: ArrayLike) -> float:
 
 
 def wild_cluster(fit: GroupFit, cluster: ArrayLike, n_resamples: int, random: np.random.Generator) -> FloatArray:
-    """Exponents refitted to fit + residual x (+1 or -1, one draw a cluster): shape (n_resamples,)."""
+    """Exponents refitted to fit + residual x (+1 or -1, one draw per cluster); shape (n_resamples,)."""
     number = np.unique(np.asarray(cluster, dtype=str), return_inverse=True)[1]
     mean = fit.design.loss - fit.residual
     signs = random.choice([-1.0, 1.0], size=(n_resamples, int(number.max()) + 1))

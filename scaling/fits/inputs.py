@@ -1,4 +1,4 @@
-"""What every fit asks of its points, and the words in which it answers when it cannot be made."""
+"""The checks that every fit applies to its points, and the statuses that it reports."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +20,7 @@ STATUSES = [CONVERGED, TOO_FEW, NOT_IDENTIFIED, BOUND_HIT, NOT_CONVERGED, NOT_RU
 def positive(**columns: ArrayLike) -> list[FloatArray]:
     """The columns as float64 arrays of one length, all entries finite and above zero, in the order given.
 
-    Too few points are not an error here: a fit says so in its status. Raises InputError naming the column, the
+    Too few points are not an error here; the fit reports them in its status. Raises InputError naming the column, the
     position and the value when a number is missing, infinite, zero or negative, or when lengths differ.
     """
     arrays = {name: np.asarray(column, dtype=np.float64) for name, column in columns.items()}
@@ -31,7 +31,7 @@ def positive(**columns: ArrayLike) -> list[FloatArray]:
         wrong = np.flatnonzero(~(np.isfinite(array) & (array > 0)))
         if wrong.size:
             raise InputError(
-                f"{name} must hold finite numbers above zero, but entry {wrong[0]} is {array[wrong[0]]:g} "
+                f"{name} must contain finite numbers above zero, but entry {wrong[0]} is {array[wrong[0]]:g} "
                 f"({wrong.size} such entries); leave such points out of the fit"
             )
     return list(arrays.values())

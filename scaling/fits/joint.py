@@ -70,7 +70,7 @@ def joint_row(law: PowerSum, parameters: np.ndarray, n_resamples: int, seed: int
 def joint_table(
     points: pd.DataFrame, shapes: pd.DataFrame, exclusions: list[int], n_resamples: int, seed: int
 ) -> pd.DataFrame:
-    """Table joint_fit; without points its rows say `not run`."""
+    """Return table joint_fit; without points, the status of its rows is `not run`."""
     rows = []
     for n_excluded in exclusions:
         joined = join_shapes(points, shapes)
@@ -81,7 +81,7 @@ def joint_table(
             row |= {"n_unmatched": len(joined) - len(some), "seed": seed}
             if points.empty:
                 row |= {"n_starts": 0, "n_starts_agreeing": 0, "n_resamples": 0}
-                row |= {"status": inputs.NOT_RUN, "note": f"the points were not there: {HOW_TO}"}
+                row |= {"status": inputs.NOT_RUN, "note": f"the points are not available: {HOW_TO}"}
             else:
                 law = power_sum.fit([some["width"], some["depth"], some["tokens"]], some["loss"], estimator, n_starts=6)
                 row |= joint_row(law, some["parameters"].to_numpy(), n_resamples, seed)
@@ -92,7 +92,7 @@ def joint_table(
 def main() -> None:
     """Command line: join shapes to points, fit, write the table."""
     parser = argparse.ArgumentParser(prog="python -m scaling.fits.joint", description=__doc__)
-    parser.add_argument("--points", required=True, help="table chinchilla_points, empty when there was no network")
+    parser.add_argument("--points", required=True, help="table chinchilla_points (empty without a network)")
     parser.add_argument("--shapes", required=True, help="Table A9 (chinchilla_model_shapes.csv)")
     parser.add_argument("--excluded", type=int, default=5, help="points with the highest losses to leave out")
     parser.add_argument("--resamples", type=int, default=400, help="refits of the cluster bootstrap")

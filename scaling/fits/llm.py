@@ -1,6 +1,6 @@
 """The paper's fit to language models, L = C/m^a + L0[family, data set]: `llm_loss_fit.csv`, `llm_loss_intercepts.csv`.
 
-The 108 published losses are always fitted; losses measured here (table llm_losses) are fitted beside them.
+The 108 published losses are always fitted. Losses measured here (table llm_losses) are fitted separately.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def published_losses(path: str) -> pd.DataFrame:
 
 
 def group_names(points: pd.DataFrame) -> pd.Series:
-    """The name of each point's own intercept: where it was measured, family and data set."""
+    """Return the name of the intercept of each point: source, family and data set."""
     return points["source"] + " | " + points["family"] + " | " + points["dataset"]
 
 
@@ -65,7 +65,7 @@ def fit_row(fit: GroupFit, models: pd.Series, n_resamples: int, seed: int) -> di
     row["exponent_stderr_authors"] = authors_stderr(fit)
     row["pvalue_exponent_one"] = fixed_exponent_pvalue(fit, 1.0)
     if models.nunique() < 8:
-        row["note"] = f"{models.nunique()} models are too few clusters for a cluster-robust error (8 asked)"
+        row["note"] = f"{models.nunique()} models are too few clusters for a cluster-robust error (8 needed)"
         return row
     row["exponent_stderr_cluster"] = cluster_stderr(fit, models)
     exponents = wild_cluster(fit, models, n_resamples, np.random.default_rng(seed))
@@ -78,7 +78,7 @@ def fit_row(fit: GroupFit, models: pd.Series, n_resamples: int, seed: int) -> di
 def loss_fits(points: pd.DataFrame, n_resamples: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Tables llm_loss_fit and llm_loss_intercepts for points with the columns POINTS.
 
-    Each source by itself, in subsets: small models trained here and the paper's have no C in common.
+    Each source is fitted separately, since small models trained here and the paper's models do not share C.
     """
     rows, intercepts = [], []
     for source, part in points.groupby("source", sort=False):

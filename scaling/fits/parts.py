@@ -1,8 +1,8 @@
 """Exponents of the parts of the toy models' loss, and of the losses after interventions.
 
-`toy_models.csv` to `toy_part_exponents.csv`: which part of the loss falls with m how fast, and which part scatters
-between seeds. `interventions.csv` to `intervention_exponents.csv`: alpha_m after a change of the models, and how the
-loss depends on a factor on the overlaps.
+`toy_models.csv` to `toy_part_exponents.csv`: how fast each part of the loss falls with m, and which part scatters
+between seeds. `interventions.csv` to `intervention_exponents.csv`: alpha_m after an intervention, and how the loss
+depends on a factor that scales the overlaps.
 """
 
 import argparse

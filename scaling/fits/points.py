@@ -1,7 +1,7 @@
 """The 245 Chinchilla points: fetched from their public repository at a pinned commit, or taken from a local file.
 
 They are digitised from Fig. 4 of Hoffmann et al. 2022 by Epoch AI (github.com/epoch-research/analyzing-chinchilla)
-and not carried here. Without a network the table is written empty, so that everything else goes on.
+and are not included here. Without a network, the table is written without rows, and the rest of the study continues.
 """
 
 import argparse
@@ -78,7 +78,7 @@ def empty() -> pd.DataFrame:
 
 
 def main() -> None:
-    """Command line: fetch or take the points and write them as a table, empty when there is no network."""
+    """Command line: fetch or read the points and write them as a table, which is empty without a network."""
     parser = argparse.ArgumentParser(prog="python -m scaling.fits.points", description=__doc__)
     parser.add_argument("--source", default=URL, help="URL or local path of svg_extracted_data.csv")
     parser.add_argument("--output", required=True, help="table chinchilla_points to write")

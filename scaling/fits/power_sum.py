@@ -22,16 +22,16 @@ from scaling.fits.inputs import FloatArray
 Estimator = Literal["huber", "least_squares", "least_absolute"]
 GRID = {1: 60, 2: 24, 3: 14}  # cells along each exponent by K: below 3000 cells in all
 EXPONENTS = (0.05, 1.5)  # range of the grid; the finish may leave it
-LIMITS = (0.005, 5.0)  # an exponent that ends outside says that its term is no power law here
+LIMITS = (0.005, 5.0)  # a term whose exponent ends outside is not a power law here
 POLISH = 3  # plain Newton steps at the end of a search
 ROUNDING = 1e-13  # residuals of log L below this are zero: their gradient is noise
 LOG_ZERO = -30.0  # log of E over the typical loss that stands for E = 0
-VANISHED = 1e-5  # a term whose share of the loss is below this everywhere is not there
+VANISHED = 1e-5  # a term whose share of the loss is below this everywhere counts as absent
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Points of the law in centred logarithms: z_k = log x_k - mean, so that amplitude and exponent part company.
+    """Points of the law in centred logarithms: z_k = log x_k - mean, which decorrelates amplitudes and exponents.
 
     theta = (log A_k at the mean of log x_k, ..., log E, a_1, ..., a_K). `weights` count repeated points.
     """
@@ -70,13 +70,13 @@ class Problem:
         return float(self.weights @ np.where(residual <= self.delta, residual**2 / 2, bent))
 
     def gradient(self, theta: FloatArray) -> FloatArray:
-        """Its derivative, shape (2K + 1,)."""
+        """Gradient of the objective, shape (2K + 1,)."""
         prediction, shares = self.shares(theta)
         pull = np.clip(prediction - self.log_loss, -self.delta, self.delta)
         return self.jacobian(shares) @ (self.weights * pull)
 
     def hessian(self, theta: FloatArray) -> FloatArray:
-        """Its second derivative: from d^2 log sum = sum_k share_k g_k g_k^T - J J^T, g_k = (1, -z_k)."""
+        """Hessian of the objective, from d^2 log sum = sum_k share_k g_k g_k^T - J J^T with g_k = (1, -z_k)."""
         K = self.terms
         prediction, shares = self.shares(theta)
         residual = prediction - self.log_loss
@@ -102,7 +102,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class PowerSum:
-    """The fitted law: amplitudes A_k, constant E, exponents a_k, with what the fit needs to be judged."""
+    """The fitted law: amplitudes A_k, constant E, exponents a_k, and diagnostics of the fit."""
 
     amplitudes: FloatArray
     constant: float
@@ -131,9 +131,9 @@ class PowerSum:
 def grid_starts(problem: Problem, count: int) -> list[FloatArray]:
     """`count` starts from a grid of exponents: its local minima of the projected relative squares, then far cells.
 
-    In each cell E and A_k at the centre solve min sum (prediction / L - 1)^2; cells with a negative solution are
-    left to non-negative least squares, and only when no cell is free of them. Far cells, spread
-    over the ranking, are there to show that the end does not hang on the start.
+    In each cell E and A_k at the centre solve min sum (prediction / L - 1)^2. Cells with a negative solution are
+    skipped; if all cells have one, non-negative least squares solves them. Far cells, spread over the ranking, show
+    that the result does not depend on the start.
     """
     K = problem.terms
     weight = np.sqrt(problem.weights) * np.exp(-problem.log_loss)
@@ -169,8 +169,8 @@ def grid_starts(problem: Problem, count: int) -> list[FloatArray]:
 def newton(problem: Problem, start: FloatArray, fixed: int | None = None) -> tuple[FloatArray, float, bool]:
     """Minimise Huber's (or the squares') objective from `start`: theta, objective, whether the gradient vanished.
 
-    `fixed` holds one component of theta where it is, for profiles. The objective is divided by the square of its
-    own scale, so that the tolerance means the same for every delta.
+    `fixed` is the index of a component of theta that is kept, for profiles. The objective is divided by the square of
+    its scale, so that the tolerance has the same meaning for every delta.
     """
     free = np.arange(start.size) != (-1 if fixed is None else fixed)
     typical = np.sqrt(2 * problem.objective(start) / problem.weights.sum())
@@ -196,7 +196,7 @@ def newton(problem: Problem, start: FloatArray, fixed: int | None = None) -> tup
         options={"gtol": 1e-6, "maxiter": 300},
     )
     part, slope = result.x, np.abs(result.jac).max()
-    # Near the end no step improves the objective beyond its rounding, and scipy stops: the gradient knows the way on.
+    # Near the optimum, rounding hides any decrease of the objective, and scipy stops; the gradient is still accurate.
     for _ in range(POLISH):
         curvature = hessian(part)
         if np.linalg.eigvalsh(curvature)[0] <= 0:
@@ -211,9 +211,9 @@ def newton(problem: Problem, start: FloatArray, fixed: int | None = None) -> tup
 
 
 def newton_or_bound(problem: Problem, start: FloatArray) -> tuple[FloatArray, float, bool]:
-    """`newton`, and where it does not converge also with E at its bound 0: the better of the two.
+    """Run `newton`; if it does not converge, also run it with E at its bound 0, and return the better result.
 
-    Towards E = 0 the objective is flat in log E, so that an optimum at the bound is never reached from inside.
+    Towards E = 0 the objective is flat in log E, so an optimum at the bound is never reached from inside.
     """
     inside = newton(problem, start)
     if inside[2]:
@@ -257,7 +257,7 @@ def least_absolute(problem: Problem, start: FloatArray, steps: int = 60) -> tupl
 
 
 def judge(problem: Problem, theta: FloatArray, converged: bool, constant_may_vanish: bool = False) -> tuple[str, str]:
-    """Status of a fit and a sentence when it is not `converged`.
+    """Return the status of a fit, and the reason if it is not `converged`.
 
     With `constant_may_vanish` an E at its bound 0 is a result, and the other parameters are judged without it.
     """
@@ -272,11 +272,11 @@ def judge(problem: Problem, theta: FloatArray, converged: bool, constant_may_van
         names = ["the constant" if k == problem.terms else f"term {k + 1}" for k in gone]
         return inputs.BOUND_HIT, f"{' and '.join(names)} went to zero: the law has one term too many for these points"
     if np.linalg.cond(problem.jacobian(shares)[free] * np.sqrt(problem.weights)) > 1e8:
-        return inputs.NOT_IDENTIFIED, "the points leave a direction of the parameters free"
+        return inputs.NOT_IDENTIFIED, "the points do not determine all parameters"
     if ((exponents < LIMITS[0]) | (exponents > LIMITS[1])).any():
         return inputs.BOUND_HIT, f"an exponent left {LIMITS[0]} .. {LIMITS[1]}"
     if not converged:
-        return inputs.NOT_CONVERGED, "the last steps did not bring the gradient to zero"
+        return inputs.NOT_CONVERGED, "the gradient did not reach zero"
     return inputs.CONVERGED, ""
 
 

@@ -1,7 +1,7 @@
 """The width exponent of a table of training runs: L = L0 + c_m/m^a [+ c_l/l^b] [+ c_D/D^c] [+ c_t/t^d].
 
 Least squares of log L by variable projection. The interval of a is that of the jackknife over widths; the profile
-of a against L0 shows what a short range of widths leaves open. docs/suites.md walks through an example.
+of a against L0 shows what a short range of widths cannot determine. docs/suites.md walks through an example.
 """
 
 import argparse
@@ -31,7 +31,7 @@ NOT_DETERMINED = "not determined"
 
 @dataclass(frozen=True)
 class Rules:
-    """When an exponent counts as determined, and what it is compared with beside 1; defaults as in config.yaml."""
+    """When an exponent counts as determined, and the value to compare it with besides 1; defaults as in config.yaml."""
 
     min_widths: int = 4
     longest_interval: float = 1.0
@@ -223,7 +223,7 @@ def read_runs(data: bytes, name: str, columns: dict[str, str]) -> pd.DataFrame:
         if len(wrong):
             value = repr(wrong.iloc[0]) if isinstance(wrong.iloc[0], str) else f"{wrong.iloc[0]}"
             where = f"{name}: row {wrong.index[0] + 1}: column {columns[ours]}"
-            raise InputError(f"{where} holds {value}, but must be a number above zero")
+            raise InputError(f"{where} is {value}, but must be a number above zero")
         runs[ours] = values.astype(np.float64)
     return runs
 
@@ -238,7 +238,7 @@ def groups(runs: pd.DataFrame, by: list[str]) -> Iterator[tuple[str, pd.DataFram
 
 
 def in_words(row: dict[str, Any], name: str) -> Iterator[str]:
-    """The row of a fit as lines for a person."""
+    """Yield the row of a fit as readable lines."""
     yield f"{name}: {row['form']}, {row['n_runs']} runs, {row['n_widths']} widths: {row['status']}"
     if row["status"] == inputs.CONVERGED:
         ends = [row.get(f"a_{end}", np.nan) for end in ("low", "high", "profile_low", "profile_high")]
@@ -252,7 +252,7 @@ def in_words(row: dict[str, Any], name: str) -> Iterator[str]:
 
 
 def main() -> None:
-    """Command line: fit the law to a table of runs, say the result, write it as tables where asked."""
+    """Command line: fit the law to a table of runs, log the result, and write it as tables if requested."""
     parser = argparse.ArgumentParser(prog="python -m scaling.fits.suite", description=__doc__)
     parser.add_argument("--table", required=True, help="CSV or JSON lines file (.jsonl), one row per run")
     parser.add_argument(

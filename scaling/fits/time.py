@@ -16,7 +16,7 @@ from scaling.fits import curve, forms
 from scaling.fits.inputs import FloatArray
 
 
-DECADES = 1.0  # of time that a fit looks back on from the end
+DECADES = 1.0  # decades of time before the end that a fit uses
 BINS = 20
 NAMES = ["model", "training", "n", "m", "gamma", "alpha", "law", "phi_half", "step_size"]
 

@@ -172,7 +172,7 @@ def pair_statistics(
 ) -> PairStatistics:
     """Mean and standard deviation of |o|, standard deviation of o^2, and max |o| over pairs of kept rows.
 
-    With `sampled`, `sample_rows` rows are drawn without replacement, and each is compared with all others. The mean over
+    With `sampled`, `sample_rows` rows are drawn without replacement and each is paired with all others. The mean over
     the pairs of one row counts as one draw, so the standard errors are those of a simple random sample of rows.
     """
     candidates = np.flatnonzero(rows.kept)
@@ -208,7 +208,7 @@ def pair_statistics(
 
 
 def row_moments(matrix: Matrix, rows: RowSurvey, chosen: NDArray[np.int64]) -> tuple[NDArray[np.float64], float]:
-    """Sums of |o|, o^2 and o^4 over the other kept rows j for each chosen row i, (3, rows), and the largest |o|."""
+    """Sums of |o|, o^2 and o^4 over kept rows j != i for each chosen row i, shape (3, rows), and the largest |o|."""
     mask = np.zeros(matrix.shape[0], dtype=bool)
     mask[chosen] = True
     w = np.concatenate([unit for _, unit in unit_blocks(matrix, mask)])

@@ -70,9 +70,7 @@ def main() -> None:
     """Command line: collect the rows and log which models failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=Path, nargs="*", default=[], help="CSV files written by scaling.llm.overlaps")
-    parser.add_argument(
-        "--norms", type=Path, nargs="*", default=[], help="norm files of the same models, in the same order"
-    )
+    parser.add_argument("--norms", type=Path, nargs="*", default=[], help="norm files, in the same order")
     parser.add_argument("--published", type=Path, help="CSV file with the points of Fig. 8a")
     parser.add_argument("--output", type=Path, required=True, help="CSV table llm_overlaps to write")
     parser.add_argument("--norm-table", type=Path, required=True, help="CSV table llm_norms to write")

@@ -1,1 +1,1 @@
-"""What a config asks for: the checked config, and the catalogues of jobs that the Snakefile makes of it."""
+"""The checked config, and the jobs that the Snakefile derives from it."""

@@ -1,6 +1,6 @@
-"""The config with its defaults: schemas read from workflow/schemas, with the parts that the package defines filled in.
+"""Check the config and fill in defaults, with the schemas in workflow/schemas and the parts the package defines.
 
-A schema refers to such a part as {$ref: "scaling:NAME"}; beside it, a description may stand.
+A schema refers to such a part as {$ref: "scaling:NAME"}; a description may accompany the reference.
 """
 
 from collections.abc import Callable, Mapping

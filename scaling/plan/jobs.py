@@ -1,4 +1,4 @@
-"""Jobs of the Snakefile: names, arguments, memory and run time of what the config asks for."""
+"""Names, arguments, memory and run times of the jobs that the config requests."""
 
 import os
 import re
@@ -22,14 +22,14 @@ Item = TypeVar("Item")
 
 
 def asked(items: Mapping[str, Item], name: str, kind: str) -> Item:
-    """Return an item by name. Raises WorkflowError where the config does not ask for it."""
+    """Return an item by name. Raises WorkflowError if the config does not request it."""
     if name not in items:
-        raise WorkflowError(f"no experiment of the config asks for the {kind} {name}")
+        raise WorkflowError(f"no experiment in the config requests the {kind} {name}")
     return items[name]
 
 
 def training_minutes(cell: Cell, toy: Mapping[str, Any]) -> int:
-    """Return the minutes that a training may take on a slow core: about ten times what it takes on a fast one."""
+    """Return the time limit of a training in minutes: about ten times what a fast core takes."""
     recipe = Recipe(**toy["trainings"][cell.training])
     return 10 + int(recipe.steps * recipe.batch_size * cell.n * cell.m / 3e11)
 
@@ -47,7 +47,7 @@ def measurement_memory(cells: Iterable[Cell]) -> int:
 
 
 def file_name(name: str) -> str:
-    """Return a name of the config as part of a path. Raises WorkflowError where no folder could hold it."""
+    """Return a name of the config as part of a path. Raises WorkflowError if it cannot name a folder."""
     part = name.replace(os.sep, "--")
     if part in (".", "..") or len(part.encode()) > LONGEST_NAME:
         raise WorkflowError(f"config: llm: {name[:60]!r} cannot be part of a path; choose another name")
@@ -129,14 +129,14 @@ def with_packages(llm: Mapping[str, Any], report: bool) -> dict[str, Any]:
 
 
 def attempt(path: str, table: str) -> int:
-    """Return which try a job is: one more than a failure recorded at `path`, so that the next run tries again."""
+    """Return the attempt number of a job: one more than a failure recorded at `path`, so that the next run retries."""
     if not os.path.exists(path):
         return 1
     from scaling import tables  # takes a second, and most runs have no such file
 
     try:
         row = tables.read(table, path).iloc[0]
-    except (InputError, IndexError):  # a table of another version: made again anyway
+    except (InputError, IndexError):  # a table of another version, which is rewritten anyway
         return 1
     return int(row["attempt"]) + int(row["status"] == "failed")
 

@@ -1,4 +1,4 @@
-"""A run of the workflow in its folder: whether it may start, and what it has left at the end."""
+"""Check whether a run of the workflow may start in its folder, and summarise what it wrote."""
 
 import os
 from pathlib import Path
@@ -11,14 +11,14 @@ LOCK = Path(".snakemake", "superposition-scaling.lock")
 
 
 def check_writable() -> None:
-    """Raise WorkflowError in one line where Snakemake could not keep its notes, before it tries."""
+    """Raise WorkflowError, in one line, if Snakemake cannot write its metadata."""
     place = Path(".snakemake" if os.path.exists(".snakemake") else ".").resolve()
     if not os.access(place, os.W_OK):
-        raise WorkflowError(f"{place}: cannot be written to; use another folder by --directory")
+        raise WorkflowError(f"{place}: cannot be written to; use another folder with --directory")
 
 
 def hold_lock() -> IO[str] | None:
-    """Allow one run at a time in a folder, by a lock that the system frees with the process.
+    """Allow one run at a time in a folder, with a lock that the operating system releases when the process ends.
 
     Snakemake's own lock outlives a killed run, which then needs --unlock before the same command resumes it
     (tests/test_workflow.py kills a run and repeats it). The profiles turn that lock off. Raises WorkflowError.
@@ -34,13 +34,13 @@ def hold_lock() -> IO[str] | None:
     except BlockingIOError:
         lock.close()
         raise WorkflowError(
-            f"another snakemake is at work in {os.getcwd()}; wait until it ends, or use another folder by --directory"
+            f"another snakemake is running in {os.getcwd()}; wait until it ends, or use another folder with --directory"
         ) from None
     return lock
 
 
 def closing_lines() -> str:
-    """Return what a run has left and where to look."""
+    """Return a summary of the files that a run wrote."""
     tables = sorted(path.stem for path in Path("results/tables").glob("*.csv"))
     figures = len(list(Path("results/figures").glob("*.svg")))
     models = len(list(Path("results/toy/models").rglob("m*_seed*.safetensors")))
