@@ -76,7 +76,7 @@ def plain_step(cell: Cell, recipe: Recipe, steps: int) -> float:
 
 def time_grid(groups: dict[str, list[Cell]], recipes: dict[str, Recipe], steps: int) -> float:
     """Print a row a stack; returns the seconds of all trainings in full."""
-    print(f"{'stack':44} models  ms a step  us a model  GiB taken  GiB counted  minutes")
+    print(f"{'stack':44} models  ms per step  us per model  GiB taken  GiB counted  minutes")
     total = 0.0
     for name, cells in groups.items():
         recipe = recipes[cells[0].training]

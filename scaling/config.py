@@ -13,7 +13,7 @@ from scaling.command import InputError
 LONGEST = 300  # characters of a value that a message repeats
 DEEPEST = 10  # keys above a value
 
-# An integer is written without a point: 10.0 would reach a command line as it stands.
+# An integer is written without a point: 10.0 would be passed to a command line unchanged.
 Validator = jsonschema.validators.extend(
     jsonschema.Draft202012Validator,
     type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(

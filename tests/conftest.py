@@ -43,7 +43,7 @@ def refusing_address() -> Iterator[str]:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """What the code asks to wait, in seconds; it goes on at once."""
+    """Seconds that the code asks to wait; it continues at once."""
     asked: list[float] = []
     monkeypatch.setattr("time.sleep", asked.append)
     return asked

@@ -218,7 +218,7 @@ def two_runs(study: Study) -> Row:
     first = study.half_way()
     code, message = study.run(), study.message()
     first.wait()
-    return Row("a second snakemake in the folder", "refused; the first goes on", code, message, study.again())
+    return Row("a second snakemake in the folder", "refused; the first continues", code, message, study.again())
 
 
 def clock(study: Study, days: int) -> Row:

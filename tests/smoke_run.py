@@ -1,4 +1,4 @@
-"""The workflow on the smallest study, as a person runs it."""
+"""The workflow on the smallest study, as a user runs it."""
 
 import subprocess
 import sys

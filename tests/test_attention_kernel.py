@@ -119,9 +119,7 @@ def test_gradients_are_exact(name: str) -> None:
 
 @settings(derandomize=True, max_examples=60, deadline=None)
 @given(st.integers(1, 6), st.integers(1, 6), st.floats(0, 50), st.integers(0, 10**6))
-def test_rows_are_probabilities_and_a_shift_of_the_scores_changes_nothing(
-    n: int, k: int, beta: float, seed: int
-) -> None:
+def test_rows_are_probabilities_and_invariant_to_a_shift_of_the_scores(n: int, k: int, beta: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     q, keys = rng.normal(size=(n, 3)), rng.normal(size=(k, 3))
     weights = kernel.attention_weights(q, keys, beta=beta)

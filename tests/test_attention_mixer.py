@@ -48,7 +48,7 @@ def test_mixer_is_its_definition(metric: mixer.Mixer) -> None:
     np.testing.assert_allclose(module(x).detach(), module.out(both).detach(), atol=1e-5)
 
 
-def test_windows_are_cut_and_put_together() -> None:
+def test_windows_are_split_and_merged() -> None:
     module = mixer.ClusterMixer(3, 2, 4, 2, 1, 1, 4, False)
     x = torch.arange(2 * 2 * 4 * 6 * 8.0).reshape(2, 2, 4, 6, 8)
     cut = module.in_windows(x)

@@ -31,7 +31,7 @@ def output(*command: str) -> str:
     return subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
-def test_gpu_times_every_stack_a_curve_and_two_precisions(study: str) -> None:
+def test_gpu_times_every_stack_one_curve_and_two_precisions(study: str) -> None:
     found = output("benchmarks.gpu", study, "--steps", "3", "--precision-steps", "120")
     assert len(re.findall(r"^tiny_power_law_n40_m\d_E1 +4 ", found, re.MULTILINE)) == 3
     assert "12 models of n = 40" in found

@@ -65,7 +65,7 @@ def test_single_precision_differs_by_rounding_alone() -> None:
     np.testing.assert_allclose(single[1].W, double[1].W, atol=1e-6)
 
 
-def test_a_row_of_norm_zero_feels_no_pull() -> None:
+def test_decay_leaves_a_zero_row_unchanged() -> None:
     value, gradient = model.penalty_and_gradient(np.zeros((2, 3)), -1.0)
     assert value == 0.5
     np.testing.assert_array_equal(gradient, 0)
@@ -144,7 +144,7 @@ def test_balanced_weights_give_the_same_softmax_whatever_the_gauge() -> None:
     np.testing.assert_allclose(A @ W.T, centred, atol=1e-10)
 
 
-def test_bins_hold_every_rank_once() -> None:
+def test_bins_contain_every_rank_once() -> None:
     for n in (1, 2, 7, 8, 20):
         covered = [rank for first, last in measurement.rank_bins(n) for rank in range(first, last + 1)]
         assert covered == list(range(1, n + 1))

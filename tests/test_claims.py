@@ -269,7 +269,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
     command.run(claims_command.main)
 
 
-def test_nothing_there_is_not_run_and_never_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_tables_give_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = tmp_path / "claims.csv"
     run(monkeypatch, "--tables", tmp_path / "toy_models.csv", "--published", PUBLISHED, "--output", output)
     table = tables.read("claims", output)

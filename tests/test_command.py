@@ -90,7 +90,7 @@ def test_a_folder_that_is_a_file_is_an_error_of_the_file(tmp_path: Path) -> None
         pass
 
 
-def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_process_are_removed_but_not_files_in_use(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     code = (
         "import os, sys; from scaling.command import whole_file\n"
@@ -108,6 +108,6 @@ def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(tm
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_an_input_error_is_printable_whatever_stands_in_it() -> None:
+def test_an_input_error_is_always_printable() -> None:
     assert str(InputError("a\nb\x1b[2J\0é")) == r"a\nb\x1b[2J\x00é"
     assert len(str(InputError("x" * 10**6))) < 3000

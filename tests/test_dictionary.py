@@ -34,14 +34,14 @@ def test_no_table_is_described_twice() -> None:
     assert set(names.values()) == {1}
 
 
-def test_markdown_has_a_line_a_column() -> None:
+def test_markdown_has_one_line_per_column() -> None:
     text = tables.markdown()
     for name, table in tables.dictionary().items():
         section = text.split(f"### `{name}.csv`")[1].split("### ")[0]
         assert section.count("\n| `") == len(table["columns"])
 
 
-def test_what_is_allowed_in_words() -> None:
+def test_allowed_values_in_words() -> None:
     assert tables.allowed({"minimum": 0, "maximum": 1.0000001, "nullable": True}) == "0 to 1, may be empty"
     assert tables.allowed({"minimum": 1}) == "≥ 1"
     assert tables.allowed({"maximum": 1}) == "≤ 1"

@@ -27,7 +27,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Study:
         ("folder", "cannot be written to; use another folder"),
     ],
 )
-def test_a_message_that_helps_and_the_same_command_goes_on(fault: str, message: str, undisturbed: Study) -> None:
+def test_the_message_helps_and_the_same_command_resumes(fault: str, message: str, undisturbed: Study) -> None:
     folder: Path = undisturbed.folder.parent / fault
     folder.mkdir()
     row = faults()[fault](Study(folder, undisturbed.undisturbed))

@@ -81,7 +81,7 @@ def test_the_same_call_gives_the_same_bytes(full: Study, tmp_path: Path) -> None
         assert written[0] == written[1]
 
 
-def test_the_command_draws_and_names_what_can_be_put_right(full: Study, tmp_path: Path) -> None:
+def test_the_command_draws_and_reports_wrong_input(full: Study, tmp_path: Path) -> None:
     models = str(full.paths["toy_models"])
     output = tmp_path / "fig1.svg"
     with pytest.raises(InputError, match=r"no figure 'fig9'; the figures are fig1_loss, fig3_representation"):
@@ -97,7 +97,7 @@ def test_the_command_draws_and_names_what_can_be_put_right(full: Study, tmp_path
     assert output.read_text().startswith("<?xml")
 
 
-def test_the_sheet_holds_every_figure(full: Study, tmp_path: Path) -> None:
+def test_the_sheet_contains_every_figure(full: Study, tmp_path: Path) -> None:
     figures = [tmp_path / f"{name}.png" for name in ("fig3_representation", "fig7_density", "final_fig3_norms")]
     for path in figures:
         style.write_figures(toy.FIGURES, [path.stem], full, [path])

@@ -124,7 +124,7 @@ def test_slopes_of_the_theory_are_drawn(full: Study) -> None:
     assert MeanField(1, 2, 3, 1, 0).loss == 6
 
 
-def test_the_command_names_what_can_be_put_right(full: Study, tmp_path: Path) -> None:
+def test_the_command_reports_wrong_input(full: Study, tmp_path: Path) -> None:
     models = str(full.paths["toy_models"])
     with pytest.raises(InputError, match="needs the table mean_field"):
         mechanism.main(

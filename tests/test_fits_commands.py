@@ -1,4 +1,4 @@
-"""The commands of the fits: tables in, tables and figures out, one error line for what a person can put right."""
+"""The commands of the fits: tables in, tables and figures out, one error line for each mistake of a user."""
 
 import socketserver
 import sys
@@ -132,7 +132,7 @@ def test_measured_losses_are_fitted_beside_the_published(tmp_path: Path, call: C
     assert set(table.index.get_level_values("source")) == {"published", "local"}
 
 
-def test_no_network_is_said_within_seconds_and_everything_goes_on(tmp_path: Path, call: Callable[..., None]) -> None:
+def test_a_missing_network_is_reported_and_the_rest_continues(tmp_path: Path, call: Callable[..., None]) -> None:
     table = tmp_path / "points.csv"
     call(points.main, "--source", "http://127.0.0.1:9/svg_extracted_data.csv", "--output", table)
     assert tables.read("chinchilla_points", table).empty
@@ -162,7 +162,7 @@ def test_wrong_bytes_and_missing_files_are_refused(tmp_path: Path, call: Callabl
 @pytest.mark.parametrize(
     "answer", [b"HTTP/1.0 200 OK\r\n\r\nlog in to this network", b"HTTP/1.0 404 no\r\n\r\n", b"?\r\n", b""]
 )
-def test_a_network_that_answers_nonsense_is_no_network(
+def test_a_nonsense_answer_counts_as_no_network(
     answer: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("no_proxy", "*")

@@ -14,7 +14,7 @@ POWERS_OF_TWO = 2.0 ** np.arange(3, 11)
 SIX = np.array([10.0, 15, 25, 39, 63, 100])
 
 
-def test_exact_power_law_comes_back() -> None:
+def test_an_exact_power_law_is_recovered() -> None:
     line = curve.line(POWERS_OF_TWO, 3 * POWERS_OF_TWO**-1.1)
     assert line.exponent == pytest.approx(1.1, abs=1e-10)
     assert line.amplitude == pytest.approx(3, rel=1e-10)
@@ -100,7 +100,7 @@ def test_columns_of_different_length_are_an_input_error() -> None:
     widths=st.lists(st.integers(1, 10_000), min_size=3, max_size=12, unique=True),
 )
 @settings(max_examples=50)
-def test_any_power_law_comes_back(exponent: float, amplitude: float, widths: list[int]) -> None:
+def test_any_power_law_is_recovered(exponent: float, amplitude: float, widths: list[int]) -> None:
     m = np.array(widths, dtype=float)
     line = curve.line(m, amplitude * m**-exponent)
     assert line.exponent == pytest.approx(exponent, abs=1e-7)
@@ -158,7 +158,7 @@ def test_profile_interval_with_constant_covers(random: np.random.Generator) -> N
     assert covered >= 88
 
 
-def test_seed_scatter_is_the_ruler_for_a_constant(random: np.random.Generator) -> None:
+def test_a_constant_is_tested_against_the_seed_scatter(random: np.random.Generator) -> None:
     m = np.repeat(SIX, 3)
     decision = forms.decide(m, (3 / m + 0.02) * np.exp(0.02 * random.standard_normal(18)))
     assert decision.form == "power_plus_constant"

@@ -31,7 +31,7 @@ def truth(points: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return AMPLITUDE * points["m"].to_numpy() ** -EXPONENT + intercepts, intercepts
 
 
-def test_noiseless_design_comes_back(points: pd.DataFrame) -> None:
+def test_a_noiseless_design_is_recovered(points: pd.DataFrame) -> None:
     loss, intercepts = truth(points)
     fit = group_fit(points["m"], loss, points["group"])
     assert fit.exponent == pytest.approx(EXPONENT, abs=1e-7)
@@ -76,7 +76,7 @@ def test_published_points_give_the_published_exponent_and_the_authors_error(poin
     assert np.sum(points["loss"] <= fit.intercepts[fit.design.group]) == 1  # Qwen-72B on wikitext
 
 
-def test_cluster_error_with_a_cluster_a_point_is_white(points: pd.DataFrame) -> None:
+def test_cluster_error_with_one_cluster_per_point_is_white(points: pd.DataFrame) -> None:
     """With every point its own cluster the sandwich is HC1, written out here from the full design of 18 columns."""
     fit = group_fit(points["m"], points["loss"], points["group"])
     m = points["m"].to_numpy()
@@ -154,7 +154,7 @@ def test_impossible_losses_are_named(bad: float) -> None:
         group_fit([10, 20, 30, 40], [3, 2, bad, 1], ["a"] * 4)
 
 
-def test_one_group_a_point() -> None:
+def test_one_group_per_point() -> None:
     with pytest.raises(InputError, match="one group per point"):
         group_fit([10, 20, 30, 40], [3, 2, 1.5, 1], ["a"])
 
@@ -165,7 +165,7 @@ def test_one_group_a_point() -> None:
     widths=st.lists(st.sampled_from([8, 16, 32, 64, 128, 256, 512, 1024]), min_size=5, max_size=8, unique=True),
 )
 @settings(max_examples=40)
-def test_any_grouped_law_comes_back(exponent: float, shares: list[float], widths: list[int]) -> None:
+def test_any_grouped_law_is_recovered(exponent: float, shares: list[float], widths: list[int]) -> None:
     m = np.tile(np.array(widths, dtype=float), len(shares))
     name = np.repeat([f"g{i}" for i in range(len(shares))], len(widths))
     loss = (m / 64) ** -exponent + np.repeat(shares, len(widths))

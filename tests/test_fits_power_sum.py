@@ -160,7 +160,7 @@ def test_joint_law_and_its_join(all_points: pd.DataFrame) -> None:
 
 
 @pytest.mark.parametrize("estimator", ["huber", "least_squares", "least_absolute"])
-def test_known_truth_comes_back(estimator: power_sum.Estimator) -> None:
+def test_known_parameters_are_recovered(estimator: power_sum.Estimator) -> None:
     N, D, L = synthetic(0, 0.0)
     law = power_sum.fit([N, D], L, estimator)
     assert law.exponents == pytest.approx([0.35, 0.37], abs=1e-4)
@@ -169,7 +169,7 @@ def test_known_truth_comes_back(estimator: power_sum.Estimator) -> None:
     assert law.status == "converged"
 
 
-def test_three_terms_come_back() -> None:
+def test_three_terms_are_recovered() -> None:
     random = np.random.default_rng(0)
     x = np.exp(random.uniform(0, 5, (3, 150)))
     L = 1.5 + 2 * x[0] ** -0.9 + 3 * x[1] ** -0.6 + 1 * x[2] ** -0.35
@@ -272,7 +272,7 @@ def test_least_absolute_is_not_resampled() -> None:
     shares=st.tuples(st.floats(0.2, 3), st.floats(0.2, 3)),
 )
 @settings(max_examples=15)
-def test_any_law_comes_back(alpha: float, beta: float, constant: float, shares: tuple[float, float]) -> None:
+def test_any_law_is_recovered(alpha: float, beta: float, constant: float, shares: tuple[float, float]) -> None:
     random = np.random.default_rng(0)
     x = np.exp(random.uniform(-3, 3, (2, 80)))
     L = constant + shares[0] * x[0] ** -alpha + shares[1] * x[1] ** -beta

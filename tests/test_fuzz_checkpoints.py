@@ -158,7 +158,7 @@ def test_safetensors(examples: int, root: Path, tmp_path: Path) -> None:
 
 @EXAMPLES
 def test_safetensors_header(examples: int, root: Path, tmp_path: Path) -> None:
-    """The same for edits of the header alone, with the length put right."""
+    """The same for edits of the header alone, with the length corrected."""
     folder = shutil.copytree(root / "safetensors", tmp_path / "x")
     whole = (folder / "model.safetensors").read_bytes()
     begin = 8 + int.from_bytes(whole[:8], "little")
@@ -201,7 +201,7 @@ def test_torch_directory(examples: int, root: Path, tmp_path: Path) -> None:
 
 @EXAMPLES
 def test_torch_pickle(examples: int, root: Path, tmp_path: Path) -> None:
-    """Edits of the pickle in a whole archive, CRC-32 put right: what torch itself reads from it is right."""
+    """Edits of the pickle in a whole archive, CRC-32 corrected: what torch itself reads from it is right."""
     folder = shutil.copytree(root / "torch", tmp_path / "x")
     with zipfile.ZipFile(folder / "pytorch_model.bin") as archive:
         members = {name: archive.read(name) for name in archive.namelist()}

@@ -226,7 +226,7 @@ def test_spoiled_configs_plan_or_are_named(examples: int, checked_config: Callab
 
 @FEW
 def test_the_same_by_snakemake(examples: int, checked_config: Callable[[Any], dict[str, Any]]) -> None:
-    """As a person runs it: exit code 0 and a plan, or exit code 1 and that line; never a traceback."""
+    """As a user runs it: exit code 0 and a plan, or exit code 1 and that line; never a traceback."""
 
     @settings(max_examples=examples, phases=[Phase.generate])
     @given(SECTIONS.map(repaired) | spoiled().map(lambda example: example[0]))

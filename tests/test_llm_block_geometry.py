@@ -83,7 +83,7 @@ def test_against_all_pairs(drawn: tuple[np.ndarray, int | None], block: int) -> 
     assert max(pairs.mean_abs_stderr, pairs.std_abs_stderr, pairs.std_sq_stderr) == 0
 
 
-def test_the_ground_floor_agrees() -> None:
+def test_small_matrices_agree_with_scaling_geometry() -> None:
     W = np.random.default_rng(0).standard_normal((300, 20))
     rows = survey(InMemory(W))
     ours, pairs = mean_sq_overlaps(InMemory(W), rows), pair_statistics(InMemory(W), rows, "exact", 1, 0)
@@ -108,7 +108,7 @@ def test_standard_errors_cover_what_all_pairs_give() -> None:
     assert max(draw.max_abs for draw in draws) <= exact.max_abs * (1 + 1e-6)
 
 
-def test_a_sample_is_its_seed() -> None:
+def test_the_seed_determines_the_sample() -> None:
     matrix = InMemory(np.random.default_rng(2).standard_normal((200, 8)))
     rows = survey(matrix)
     assert pair_statistics(matrix, rows, "sampled", 50, 3) == pair_statistics(matrix, rows, "sampled", 50, 3)
@@ -116,7 +116,7 @@ def test_a_sample_is_its_seed() -> None:
     assert pair_statistics(matrix, rows, "sampled", 500, 3) == pair_statistics(matrix, rows, "exact", 50, 4)
 
 
-def test_centring_takes_a_common_direction_away() -> None:
+def test_centring_removes_a_common_direction() -> None:
     rng = np.random.default_rng(3)
     m, nu = 64, 4000
     matrix = InMemory(rng.standard_normal((nu, m)) + 2 * rng.standard_normal(m))

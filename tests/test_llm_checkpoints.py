@@ -32,7 +32,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return two_containers(tmp_path_factory.mktemp("repositories"), WEIGHTS)
 
 
-def test_names_that_lead_astray_are_refused(root: Path, tmp_path: Path) -> None:
+def test_misleading_names_are_refused(root: Path, tmp_path: Path) -> None:
     for name in ("../secret", "/etc/passwd", "a/b", "..", ".hidden", "", "a\\b", "a\nb"):
         with pytest.raises(BadFileError, match="plain file name"):
             plain(name, "org/safe")

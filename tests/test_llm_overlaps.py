@@ -99,7 +99,7 @@ def test_same_seed_same_numbers(checkpoint: Path) -> None:
         ({"vocabulary": 1}, "only 1 of 120 rows"),
     ],
 )
-def test_what_a_person_can_put_right_is_a_row_with_its_reason(changes: dict, message: str, checkpoint: Path) -> None:
+def test_an_input_error_becomes_a_row_with_its_reason(changes: dict, message: str, checkpoint: Path) -> None:
     frame, norms, energies = record(
         Request(**{"model": "local", "family": "gpt2", "path": checkpoint, **changes}), attempt=2
     )

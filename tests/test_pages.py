@@ -90,7 +90,7 @@ def test_the_command_writes_each_page_and_names_what_is_wrong(things: Path, tmp_
     output = tmp_path / "pages" / "things.html"
     pages.main(["--tables", str(things), "--output", str(output)])
     assert output.read_text() == pages.page("things", things)
-    with pytest.raises(InputError, match="1 tables, but 2 files"):
+    with pytest.raises(InputError, match="1 tables, but 2 output files"):
         pages.main(["--tables", str(things), "--output", "a.html", "b.html"])
     with pytest.raises(InputError, match="no table others"):
         pages.main(["--tables", str(tmp_path / "others.csv"), "--output", "a.html"])

@@ -20,6 +20,19 @@ PHRASES = [
     r"\bagainst ours\b",
     r"\bground floor\b",
     r"\bwings\b",
+    r"\b(ms|us|bytes|features|seeds?|clusters?|refits) a (step|model|sample|point|stack|width|fit|resample)\b",
+    r"\b(points?|groups?|fit|tables?) a (step|model|sample|point|stack|width|fit|resample)\b",
+    r"\b([Oo]ne|a) (line|entry|text|section|seed|group|point|curve|model) a [a-z]",
+    r"\bfitted anew\b",
+    r"\bstands? beside\b",
+    r"\bheld against\b",
+    r"\bput right\b",
+    r"\bfrom there on\b",
+    r"\bin place of the Hub\b",
+    r"\bpart company\b",
+    r"\bat work in\b",
+    r"\ba person can\b",
+    r"\bas a person runs\b",
 ]
 
 

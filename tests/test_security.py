@@ -244,5 +244,5 @@ def test_a_full_disk_is_said_before_a_head_is_fetched(
 ) -> None:
     tensor, found = load_head(Folder(root / "org/safe"), root)
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 100}))
-    with pytest.raises(InputError, match=f"{tensor.nbytes} bytes are to be kept there, and 100 are free"):
+    with pytest.raises(InputError, match=f"{tensor.nbytes} bytes are needed, but 100 are free"):
         keep(tensor, found, tmp_path / "kept" / "x.safetensors")

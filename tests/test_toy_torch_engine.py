@@ -209,7 +209,7 @@ def test_rare_features_keep_their_rate() -> None:
 
 
 def test_uniform_numbers_are_those_of_splitmix64() -> None:
-    """Its reference outputs for the seed 1234567, of which the upper 53 bits stand in each number."""
+    """Its reference outputs for the seed 1234567, of which each number has the upper 53 bits."""
     expected = [
         6457827717110365317,
         3203168211198807973,
@@ -309,7 +309,7 @@ def test_a_step_never_waits_for_the_device() -> None:
 
 def test_memory_says_how_many_models_fit() -> None:
     p = frequencies("power_law", 1000, 1.0, 1.0)
-    one = 10**12 / models_that_fit(p, 10, 2048, 10**12)  # bytes a model
+    one = 10**12 / models_that_fit(p, 10, 2048, 10**12)  # bytes per model
     assert (
         4 * 1000 * 1300 < one < 4 * 1000 * 2500
     )  # d holds the samples with features, 0.6 of 2048, and little beside it

@@ -1,4 +1,4 @@
-"""The whole graph on tests/smoke.yaml as a person runs it, and what a killed run or a wrong config does."""
+"""The whole graph on tests/smoke.yaml as a user runs it, after a kill, and with a wrong config."""
 
 import contextlib
 import os

@@ -6,7 +6,7 @@
 The gather g is the soft k-means update with one pseudo-count at the pooled centre. Patches within a window use the
 cosine; windows use minus the Lorentz distance of clipped tokens, values stay Euclidean. Source: Wei et al., "Hyperbolic
 Hierarchical Clustering for Visual Representation Learning", read in the authors' code (weijianan1/HCFormer, models/
-hcformer.py). Written anew; maps are padded only where a window does not fit, which the authors' code always does.
+hcformer.py). Rewritten here; maps are padded only where a window does not fit, which the authors' code always does.
 """
 
 from collections.abc import Sequence

@@ -25,7 +25,7 @@ LARGEST = 1 << 20  # bytes; the file has 23 kB
 HOW_TO = (
     "with a network, `snakemake --cores all --forcerun fetch_chinchilla`; without one, put the file "
     "svg_extracted_data.csv of the public repository epoch-research/analyzing-chinchilla somewhere and name it under "
-    "`fits: chinchilla_points:` in config.yaml; why it failed stands in logs/fits/fetch_chinchilla.log"
+    "`fits: chinchilla_points:` in config.yaml; the reason for the failure is in logs/fits/fetch_chinchilla.log"
 )
 
 

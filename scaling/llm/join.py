@@ -19,7 +19,7 @@ def joined(table: str, parts: list[Path]) -> pd.DataFrame:
 
 
 def main() -> None:
-    """Parse the command line, read, join, write."""
+    """Command line: concatenate the parts and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--table", required=True, choices=list(tables.dictionary()), help="name of the table")
     parser.add_argument("--parts", type=Path, nargs="*", default=[], help="CSV files of that table")

@@ -1,4 +1,4 @@
-"""Write the first documents of a data set of the Hub: `python -m scaling.llm.texts --dataset allenai/c4 ...`.
+"""Write the first documents of a data set on the Hub: `python -m scaling.llm.texts --dataset allenai/c4 ...`.
 
 Rows are streamed, so that only the first documents are downloaded, and written to one .jsonl file.
 """
@@ -21,7 +21,7 @@ from scaling.llm.documents import Document, checksum, write_documents
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 4.0  # seconds until the first answer, so that a missing network is reported at once
+PATIENCE = 4.0  # timeout of the first answer in seconds, so that a missing network is reported at once
 OTHERWISE = "connect this machine, or set HF_ENDPOINT to a mirror, or give the text as a file (path)"
 
 
@@ -87,8 +87,8 @@ def main() -> None:
     parser.add_argument("--subset", help="configuration of the data set, such as en")
     parser.add_argument("--split", default="train", help="split of the data set")
     parser.add_argument("--revision", default="main", help="branch, tag or commit")
-    parser.add_argument("--column", default="text", help="column that holds the text")
-    parser.add_argument("--documents", type=int, default=1000, help="number of documents, from the first")
+    parser.add_argument("--column", default="text", help="column that contains the text")
+    parser.add_argument("--documents", type=int, default=1000, help="number of documents to write, from the first")
     parser.add_argument("--join-words", type=int, default=0, help="join rows up to this many words; 0: do not join")
     parser.add_argument("--output", type=Path, required=True, help=".jsonl file to write")
     arguments = parser.parse_args()

@@ -1,7 +1,7 @@
 """Measure token frequencies against rank: `python -m scaling.llm.tokens --tokenizer words --text python ...`.
 
 p_r ~ r^-alpha over a vocabulary of V ranks is the truncated zeta law; alpha here is the paper's data exponent for text.
-Ranks come from one half of the text and counts from the other, since a rank and its own count share their noise.
+Ranks come from one half of the text and counts from the other, because a rank and its count share sampling noise.
 """
 
 import argparse
@@ -27,10 +27,10 @@ from scaling.llm.family.corpus import python_documents
 
 log = logging.getLogger(__name__)
 
-RUN = 1000  # tokens per run; runs alternate between the two halves
+RUN = 1000  # tokens per run; runs are assigned alternately to the two halves
 BINS_PER_DECADE = 20
 GROUPS = 20  # groups of runs for the jackknife standard error
-FEWEST = 10  # tokens that a bin needs to enter the fit
+FEWEST = 10  # smallest number of tokens in a fitted bin
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ def read_text(source: str) -> str:
 
 
 def encode(tokenizer: str, text: str, source: Folder | Repository | Path | None = None, cache: Path = Path()) -> Text:
-    """The text as token ids of `tokenizer`: words (runs of letters, lower case), bytes, or the model's in `source`.
+    """Encode a text with `tokenizer`: words (runs of letters, lower case), bytes, or that of a model in `source`.
 
-    A path is that of a GGUF file.
+    A path names a GGUF file. Raises InputError for an unknown tokenizer.
     """
     if tokenizer == "words":
         words, ids = np.unique(re.findall(r"[^\W\d_]+", text.lower()), return_inverse=True)
@@ -108,7 +108,7 @@ def rank_bins(vocabulary: int) -> NDArray[np.int64]:
 
 
 def frequencies(text: Text, rank_min: int, rank_max: int) -> dict[str, object]:
-    """The fitted columns of table token_frequencies; for a text that is too short they are None, with a note."""
+    """Return the fitted columns of table token_frequencies; or a note for too short a text."""
     groups = counts_by_rank(text)
     counts = groups.sum(axis=0)
     row: dict[str, object] = {
@@ -125,7 +125,7 @@ def frequencies(text: Text, rank_min: int, rank_max: int) -> dict[str, object]:
     inside = np.add.reduceat(counts, edges[:-1] - 1)
     usable = (edges[:-1] >= rank_min) & (edges[1:] - 1 <= rank_max) & (inside >= FEWEST)
     if usable.sum() < 3:
-        return row | {"note": f"fewer than 3 bins of ranks {rank_min} to {rank_max} hold {FEWEST} tokens"}
+        return row | {"note": f"fewer than 3 bins of ranks {rank_min} to {rank_max} contain {FEWEST} tokens"}
     low, high = edges[:-1][usable], edges[1:][usable] - 1
     frequency = inside[usable] / (high - low + 1) / counts.sum()
     line = stats.linregress(np.log(low * 1.0 * high) / 2, np.log(frequency))
@@ -170,7 +170,7 @@ def main() -> None:
     )
     parser.add_argument("--text", default="python", help="python (the documentation of Python), or a UTF-8 file")
     parser.add_argument("--files", nargs="*", default=[], help="files with the text, in place of --text")
-    parser.add_argument("--path", type=Path, help="folder with the tokenizer, or GGUF file, in place of the Hub")
+    parser.add_argument("--path", type=Path, help="folder with the tokenizer, or GGUF file, instead of the Hub")
     parser.add_argument("--revision", default="main", help="branch, tag or commit on the Hub")
     parser.add_argument(
         "--cache", type=Path, default=Path("results/llm/heads"), help="folder where tokenizers are kept"
@@ -210,13 +210,13 @@ def main() -> None:
 
 
 def read_norms(path: Path) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Norms of the rows of a head, and which rows count; raises InputError for any other file."""
+    """Return the norms of the rows of a head, and which rows are kept. Raises InputError for any other file."""
     try:
         _, content = arrays.read(path)
         return content["norm"], content["kept"]
     except (InputError, KeyError) as error:
         raise InputError(
-            f"{path}: not the norms of a head ({error}); delete it and make it again with scaling.llm.overlaps"
+            f"{path}: not the norms of a head ({error}); delete it and recreate it with scaling.llm.overlaps"
         ) from None
 
 

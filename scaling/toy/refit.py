@@ -1,4 +1,4 @@
-"""Fit part of a toy model anew: every bias, or every bias and norm, with the directions of the rows held.
+"""Refit part of a toy model: every bias, or every bias and norm, with the directions of the rows fixed.
 
 With W held the loss is a sum over outputs of functions of their own b_j: each has one number to search for.
 """

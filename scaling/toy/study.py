@@ -118,7 +118,7 @@ def interventions(toy: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def stacks(toy: Mapping[str, Any]) -> dict[str, list[Cell]]:
-    """Cells that one job of the torch engine trains, by name; no cell stands in two.
+    """Cells that one job of the torch engine trains, by name; no cell is in two jobs.
 
     They share all that sets the cost of a step, training, law, n, m and density, so that none is padded for another;
     exponents, decays and seeds lie along the stack.

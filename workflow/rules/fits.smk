@@ -1,4 +1,4 @@
-# Power laws fitted to tables, and the paper's claims held against them. No rule here trains or measures anything.
+# Power laws fitted to tables, and the claims of the paper compared with them. No rule here trains or measures anything.
 # results/fits/chinchilla_points.csv: the points of others, fetched or given by path, empty without a network.
 
 FITS = config["fits"]

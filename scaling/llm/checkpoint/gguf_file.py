@@ -203,7 +203,7 @@ class GgufCheckpoint:
 
     @property
     def vocabulary(self) -> int | None:
-        """The tokenizer's size: rows of the head from there on are padding."""
+        """Size of the tokenizer, in tokens; rows of the head beyond it are padding."""
         for key in ("tokenizer.ggml.tokens", f"{self.architecture}.vocab_size"):
             size = self.metadata.get(key)
             if type(size) is int and size > 0:

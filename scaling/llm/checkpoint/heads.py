@@ -1,7 +1,8 @@
-"""Which tensor of a checkpoint makes the logits, and in which file it lies.
+"""Find the tensor of a checkpoint that produces the logits, and its file.
 
-A head in the checkpoint wins, as in transformers 5, even when the config says that input and output are tied; without a
-head the tied input embedding is it. An untied checkpoint without a head is an error: it has no output matrix.
+As in transformers 5, a head in the checkpoint takes precedence, even if the config says that input and output are
+tied. Without a head, the tied input embedding is used. An untied checkpoint without a head has no output matrix,
+which is an error.
 """
 
 import json
@@ -55,7 +56,7 @@ class Names:
 
 
 # The paper's families, with and without the prefix that checkpoints of the bare model lack. `tied` holds when the
-# config says nothing, which is so for OPT and GPT-2. Any other architecture is asked of transformers.
+# config says nothing, as for OPT and GPT-2. For any other architecture transformers gives the names.
 FAMILIES = {
     "opt": Names(True, ("lm_head.weight",), ("model.decoder.embed_tokens.weight", "decoder.embed_tokens.weight")),
     "gpt2": Names(True, ("lm_head.weight",), ("transformer.wte.weight", "wte.weight")),

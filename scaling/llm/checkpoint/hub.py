@@ -37,7 +37,7 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class HubError(InputError):
-    """The Hub cannot be reached, refuses, or gives a wrong answer; the message says what to do."""
+    """The Hub cannot be reached, refuses the request, or answers incorrectly; the message says what to do."""
 
 
 class NoConnectionError(HubError):
@@ -45,7 +45,7 @@ class NoConnectionError(HubError):
 
 
 class UnavailableError(HubError):
-    """The Hub keeps failing, stalling or asking to wait."""
+    """The Hub repeatedly fails, stalls, or asks to wait."""
 
 
 class AccessDeniedError(HubError):

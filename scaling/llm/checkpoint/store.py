@@ -1,9 +1,9 @@
-"""Heads kept on this machine: one safetensors file each, under its repository and commit, with a checksum of our own.
+"""Cache heads on this machine: one safetensors file per head, by repository and commit, with a checksum.
 
     <folder>/<owner>--<name>/<commit>/<tensor name>.safetensors
 
 The file's metadata says where the matrix came from and the SHA-256 of the file as it is with zeros in the checksum's
-place. A file that does not match is read again.
+place. A file that does not match is downloaded again.
 """
 
 import contextlib
@@ -149,11 +149,11 @@ def check_crc32(tensor: Tensor) -> None:
 def keep(tensor: Tensor, found: Source, path: Path) -> None:
     """Write `tensor` to `path`, whole or not at all.
 
-    Raises BadAnswerError when its archive's CRC-32 does not match, InputError when the disk has no room for it.
+    Raises BadAnswerError if the CRC-32 of its archive does not match, InputError if the disk has too little free space.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if (free := shutil.disk_usage(path.parent).free) < tensor.nbytes:
-        raise InputError(f"{path}: {tensor.nbytes} bytes are to be kept there, and {free} are free; make room")
+        raise InputError(f"{path}: {tensor.nbytes} bytes are needed, but {free} are free; free some disk space")
     begin = header(tensor, found, NO_SHA256)
     sha256, crc32 = hashlib.sha256(begin), 0
     with whole_file(path) as temporary, temporary.open("wb") as handle:

@@ -1,4 +1,4 @@
-"""A tensor inside a file: where its bytes lie, and its rows as float32."""
+"""A tensor inside a file: the position of its bytes, and its rows as float32."""
 
 import math
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def block_of(dtype: str) -> tuple[int, int]:
 
 
 class UnsupportedCheckpointError(InputError):
-    """A checkpoint that cannot be read in part, is cut, or contradicts itself."""
+    """A checkpoint that cannot be read by ranges, is truncated, or is inconsistent."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""The family of language models trained here: which members the config asks for, and their names.
+"""The family of language models trained here: the members that the config requests, and their names.
 
-A member is a width m, a weight decay gamma of the rows of its head, a learning-rate factor and a seed; all else is one
-`Recipe`. Light to import, for the Snakefile does.
+A member is a width m, a weight decay gamma of the rows of its head, a learning-rate factor and a seed; all other
+settings form one `Recipe`. This module imports little, because the Snakefile imports it.
 """
 
 import itertools
@@ -78,7 +78,7 @@ class Member:
 
     @property
     def family(self) -> str:
-        """Members of one gamma are one family in the tables: they share an intercept and a factor of their overlaps."""
+        """Family in the tables: members of one gamma, which share an intercept and a factor of their overlaps."""
         return f"local_gamma{self.gamma:g}"
 
     @property
@@ -89,7 +89,7 @@ class Member:
 
 
 def n_heads(m: int, recipe: Recipe) -> int:
-    """Attention heads at width m, each head_width wide or a little more; raises InputError when they are not even."""
+    """Return the number of attention heads at width m. Raises InputError if their width is not an even integer."""
     heads = max(1, m // recipe.head_width)
     if m % heads or (m // heads) % 2:
         raise InputError(
@@ -99,7 +99,7 @@ def n_heads(m: int, recipe: Recipe) -> int:
 
 
 def members(grids: Iterable[Mapping[str, Any]], recipe: Recipe) -> dict[str, Member]:
-    """Every member by name: the product of the axes of each grid; one asked for twice stands once.
+    """Return every member by name: the product of the axes of each grid, without duplicates.
 
     Raises InputError for an empty axis, a value that no model can have, and members that would share a name.
     """

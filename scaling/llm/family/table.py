@@ -1,4 +1,4 @@
-"""Gather the family in one table: `python -m scaling.llm.family.table --records */*/training.json --losses ...`."""
+"""Collect the family in one table: `python -m scaling.llm.family.table --records */*/training.json --losses ...`."""
 
 import argparse
 import json
@@ -29,7 +29,7 @@ SAME_MODEL = ["m", "gamma", "seed"]  # members that differ in their learning rat
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """The record that a training left; raises InputError for any other file."""
+    """Read the record of a training. Raises InputError for any other file."""
     try:
         return dict(json.loads(path.read_text()))
     except (OSError, ValueError, TypeError) as error:

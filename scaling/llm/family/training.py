@@ -47,7 +47,7 @@ TAIL = 100  # last steps, whose mean loss is recorded
 
 
 class DivergedError(InputError):
-    """A training whose loss is no longer finite: names the model and the step."""
+    """The loss of a training is no longer finite; the message names the model and the step."""
 
 
 def build(member: Member, recipe: Recipe, vocabulary: int) -> PreTrainedModel:
@@ -83,7 +83,7 @@ def optimizer_of(model: PreTrainedModel, rate: float, body_decay: float) -> torc
 
 
 def stream(documents: Sequence[Document], tokenizer: PreTrainedTokenizerFast) -> torch.Tensor:
-    """All documents as one row of token ids, each begun by the end-of-text token; int64."""
+    """Concatenate the token ids of all documents, each preceded by the end-of-text token; shape (tokens,), int64."""
     return torch.tensor(
         [token for document in documents for token in tokenizer(document.text, verbose=False).input_ids]
     )
@@ -181,8 +181,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--m", type=int, required=True, help="model dimension (width)")
     parser.add_argument("--gamma", type=float, required=True, help="signed weight decay of the head's rows")
-    parser.add_argument("--learning-rate-factor", type=float, default=1.0, help="multiplies the recipe's rate")
-    parser.add_argument("--seed", type=int, default=0, help="of the initial weights and the windows")
+    parser.add_argument("--learning-rate-factor", type=float, default=1.0, help="factor on the recipe's learning rate")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the initial weights and the windows")
     add_options(parser, Recipe, "recipe")
     parser.add_argument(
         "--train", type=Path, required=True, help="training documents (.jsonl), from scaling.llm.family.corpus"

@@ -60,7 +60,7 @@ def room(p: NDArray[np.float64], batch_size: int) -> tuple[int, int]:
 def models_that_fit(p: NDArray[np.float64], m: int, batch_size: int, memory: int) -> int:
     """How many models of width m and frequencies p (shape (n,), the densest of the stack) fit into `memory` bytes.
 
-    Counts d (R n floats), ten arrays like P, four like h and 128 bytes a point drawn; what libraries take is extra.
+    Counts d (R n floats), ten arrays like P, four like h and 128 bytes per point drawn; what libraries take is extra.
     """
     n, width = len(p), _aligned(m + 1)
     points, rows = room(p, batch_size)
