@@ -219,7 +219,7 @@ def test_json_lines_and_shape_clusters(
     [
         ("m,L\n1,2\n", ["--depth", "l"], r"runs\.csv: lacks column l; it has m, L"),
         ("m,L\n1,2\n2,x\n", [], r"runs\.csv: row 2: column L is 'x', but must be a number above zero"),
-        ("m,L\n1,2\n2,\n", [], "row 2: column L holds nan"),
+        ("m,L\n1,2\n2,\n", [], "row 2: column L is nan"),
         ("m,L\n1,2\n0,1\n", [], "row 2: column m is 0, but must be a number above zero"),
         ("", [], "not a readable CSV file"),
         ("m,L\n1,2\n", ["--cluster", "shape"], "--cluster shape needs --depth"),

@@ -32,7 +32,6 @@ FORMS = {
     "logarithmic": Form(lambda u, q: 1 - q * np.log(u), 0.0, 1e4),
     "linear": Form(lambda u, q: 1 + q * (1 - u), 0.0, 1e4),
 }
-DECIDED = [*FORMS, "power_plus_constant", "exponential_plus_constant", "undecided"]
 CALLED = 4.0  # smallest difference of AICc that decides between forms with equal numbers of parameters
 SIZE = 0.05  # one-sided size of the test for a constant, which cannot be negative
 LARGEST_SHARE = 0.9999

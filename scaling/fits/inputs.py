@@ -14,7 +14,6 @@ NOT_IDENTIFIED = "not identified"
 BOUND_HIT = "bound hit"
 NOT_CONVERGED = "not converged"
 NOT_RUN = "not run"
-STATUSES = [CONVERGED, TOO_FEW, NOT_IDENTIFIED, BOUND_HIT, NOT_CONVERGED, NOT_RUN]
 
 
 def positive(**columns: ArrayLike) -> list[FloatArray]:

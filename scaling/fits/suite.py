@@ -262,7 +262,7 @@ def main() -> None:
     parser.add_argument("--depth", help="column of the number of layers l, for a term c_l/l^b")
     parser.add_argument("--data", help="column of training tokens or samples D, for a term c_D/D^c")
     parser.add_argument("--steps", help="column of training steps t, for a term c_t/t^d")
-    parser.add_argument("--group", default="", help="columns (seed,text): each combination is fitted by itself")
+    parser.add_argument("--group", default="", help="columns (seed,text): each combination is fitted separately")
     parser.add_argument(
         "--cluster",
         choices=["width", "shape"],

@@ -18,7 +18,6 @@ from scaling.fits.inputs import FloatArray
 
 DECADES = 1.0  # decades of time before the end that a fit uses
 BINS = 20
-NAMES = ["model", "training", "n", "m", "gamma", "alpha", "law", "phi_half", "step_size"]
 
 
 def last_decade(time: pd.Series, loss: pd.Series) -> tuple[FloatArray, FloatArray]:

@@ -169,15 +169,13 @@ def main() -> None:
         "--tokenizer", required=True, help="words, bytes, or a model: id on the Hub, or a name for --path"
     )
     parser.add_argument("--text", default="python", help="python (the documentation of Python), or a UTF-8 file")
-    parser.add_argument("--files", nargs="*", default=[], help="files with the text, in place of --text")
+    parser.add_argument("--files", nargs="*", default=[], help="files with the text, instead of --text")
     parser.add_argument("--path", type=Path, help="folder with the tokenizer, or GGUF file, instead of the Hub")
     parser.add_argument("--revision", default="main", help="branch, tag or commit on the Hub")
-    parser.add_argument(
-        "--cache", type=Path, default=Path("results/llm/heads"), help="folder where tokenizers are kept"
-    )
-    parser.add_argument("--norms", type=Path, help="norms of the model's head, from scaling.llm.overlaps")
-    parser.add_argument("--rank-min", type=int, default=10, help="first rank of the fitted window")
-    parser.add_argument("--rank-max", type=int, default=10_000, help="last rank of the fitted window")
+    parser.add_argument("--cache", type=Path, default=Path("results/llm/heads"), help="folder that caches tokenizers")
+    parser.add_argument("--norms", type=Path, help="safetensors file of norms from scaling.llm.overlaps")
+    parser.add_argument("--rank-min", type=int, default=10, help="first rank of the window for the fit")
+    parser.add_argument("--rank-max", type=int, default=10_000, help="last rank of the window for the fit")
     parser.add_argument("--record-failure", action="store_true", help="write a failure as a row and exit with code 0")
     parser.add_argument("--frequencies", type=Path, required=True, help="CSV table token_frequencies to write")
     parser.add_argument("--ranks", type=Path, required=True, help="CSV table token_ranks to write")

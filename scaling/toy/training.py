@@ -252,11 +252,13 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--training", default=Cell.training, help="name of the recipe, the first part of each model's path"
     )
-    parser.add_argument("--frequency-law", choices=FREQUENCY_LAWS, default=Cell.frequency_law, help="law of p_i")
-    parser.add_argument("--n", type=int, default=Cell.n, help=f"number of features (default {Cell.n})")
-    parser.add_argument("--m", type=int, nargs="+", required=True, help="model dimensions")
     parser.add_argument(
-        "--gamma", type=float, nargs="+", required=True, help="weight decays; negative pulls norms to 1"
+        "--frequency-law", choices=FREQUENCY_LAWS, default=Cell.frequency_law, help="law of frequencies p_i"
+    )
+    parser.add_argument("--n", type=int, default=Cell.n, help=f"number of features (default {Cell.n})")
+    parser.add_argument("--m", type=int, nargs="+", required=True, help="model dimensions (widths)")
+    parser.add_argument(
+        "--gamma", type=float, nargs="+", required=True, help="weight decays of W; negative pulls row norms to 1"
     )
     parser.add_argument(
         "--alpha", type=float, nargs="+", default=[Cell.alpha], help="data exponents of the power law (default 1)"
@@ -266,17 +268,17 @@ def arguments_parser() -> argparse.ArgumentParser:
         type=float,
         nargs="+",
         default=[Cell.activation_density],
-        help="E = sum of p_i (default 1)",
+        help="E = sum of p_i, mean number of active features per sample (default 1)",
     )
     parser.add_argument(
         "--learning-rate-factor",
         type=float,
         nargs="+",
         default=[Cell.learning_rate_factor],
-        help="times the recipe's rates",
+        help="factors on both learning rates of the recipe (default 1)",
     )
     parser.add_argument("--initial-bias", nargs="+", default=[Cell.initial_bias], help=f"b at the start: {ALLOWED}")
-    parser.add_argument("--seed", type=int, nargs="+", default=[Cell.seed], help="seeds")
+    parser.add_argument("--seed", type=int, nargs="+", default=[Cell.seed], help="seeds (default 0)")
     parser.add_argument(
         "--stack-memory",
         type=float,
@@ -285,7 +287,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--cuda-graph", action=argparse.BooleanOptionalAction, default=True, help="replay each step as one CUDA graph"
     )
-    parser.add_argument("--except", nargs="+", default=[], dest="elsewhere", help="names of models to leave out")
+    parser.add_argument("--except", nargs="+", default=[], dest="elsewhere", help="names of models to skip")
     add_options(parser, Recipe, "recipe")
     return parser
 
