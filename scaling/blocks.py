@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from scaling import mechanism_blocks, tables
+from scaling import bigram_blocks, mechanism_blocks, tables
 from scaling.command import InputError
 from scaling.plan.figures import NOT_IN_THE_PAPER, read_drawings
 
@@ -373,6 +373,10 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "mechanism_parts": mechanism_blocks.mechanism_parts,
     "mechanism_exponents": mechanism_blocks.mechanism_exponents,
     "mechanism_interventions": mechanism_blocks.mechanism_interventions,
+    "bigram_exponents": bigram_blocks.bigram_exponents,
+    "bigram_excess": bigram_blocks.bigram_excess,
+    "bigram_rivals": bigram_blocks.bigram_rivals,
+    "time_exponents": bigram_blocks.time_exponents,
     "rules": rules,
     "gallery": gallery,
 }
