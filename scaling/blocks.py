@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from scaling import mechanism_blocks, tables
+from scaling import bigram_blocks, mechanism_blocks, tables
 from scaling.command import InputError
 from scaling.plan.figures import NOT_IN_THE_PAPER, read_drawings
 
@@ -26,6 +26,24 @@ KEY_CLAIMS = (
     "suites.width_exponent",
     "bigram.exponent_narrow",
     "attention.k_means_exact",
+)
+# Each system of the README: name, code, page, and the claim that shows that it works.
+SYSTEMS = (
+    ("toy model of superposition", "scaling/toy", "mechanism.md", "toy.weak_loss"),
+    ("toy model with correlated features", "scaling/toy/correlation.py", "correlation.md", "correlation.strong"),
+    (
+        "language models: heads, losses, a family trained here",
+        "scaling/llm",
+        "language_models.md",
+        "local.phi_half_strong",
+    ),
+    ("exact bigram language model", "scaling/bigram", "bigram.md", "bigram.floor"),
+    ("training suites of other groups", "scaling/fits/suite.py", "suites.md", "suites.width_exponent"),
+    ("k-means transformer", "scaling/attention/k_means.py", "attention.md", "attention.k_means_exact"),
+    ("tokens as particles that cluster", "scaling/attention/sphere.py", "attention.md", "attention.metastable"),
+    ("ClusterMixer and HCFormer", "scaling/attention/mixer.py", "attention.md", "attention.hcformer_parameters"),
+    ("attention as a Markov generator", "scaling/attention/markov.py", "attention.md", "attention.triangles"),
+    ("packing by repulsive attention", "scaling/attention/packing.py", "attention.md", "attention.flow_reaches_welch"),
 )
 RULE = re.compile(r"(id\d+)\[([^\]]+)\]")  # a node of the rule graph
 LISTED = 6  # so many published numbers of a claim stand one by one, and ours in the same order
@@ -107,6 +125,19 @@ def results(recorded: Path) -> str:
     parts = [done[done["id"] == name] for name in KEY_CLAIMS]
     rows = [claim_row(part) for part in parts if len(part)]
     return "\n".join(markdown_table(["claim", "where", "origin", "expected", "ours", "verdict"], rows))
+
+
+def systems(recorded: Path) -> str:
+    """Every system of SYSTEMS with its code, its page, and one claim that was computed with it."""
+    frame = tables.read("claims", recorded / "claims.csv")
+    rows = []
+    for name, code, page, claim in SYSTEMS:
+        part = frame[frame["id"] == claim]
+        if len(part) == 0:
+            raise InputError(f"{recorded / 'claims.csv'}: no claim {claim}; record the run again")
+        text, _, _, expected, ours, verdict = claim_row(part)
+        rows.append([f"[{name}]({code})", f"[{page}](docs/{page})", text, expected, ours, verdict])
+    return "\n".join(markdown_table(["system", "documentation", "check", "expected", "ours", "verdict"], rows))
 
 
 def claims(recorded: Path) -> str:
@@ -328,6 +359,7 @@ def suites(recorded: Path) -> str:
 BLOCKS: dict[str, Callable[[Path], str]] = {
     "headline": headline,
     "results": results,
+    "systems": systems,
     "exponents": exponents,
     "claims": claims,
     "all_claims": all_claims,
@@ -341,6 +373,10 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "mechanism_parts": mechanism_blocks.mechanism_parts,
     "mechanism_exponents": mechanism_blocks.mechanism_exponents,
     "mechanism_interventions": mechanism_blocks.mechanism_interventions,
+    "bigram_exponents": bigram_blocks.bigram_exponents,
+    "bigram_excess": bigram_blocks.bigram_excess,
+    "bigram_rivals": bigram_blocks.bigram_rivals,
+    "time_exponents": bigram_blocks.time_exponents,
     "rules": rules,
     "gallery": gallery,
 }

@@ -98,6 +98,26 @@ def fractional_capacity(W: FloatArray) -> NDArray[np.float64]:
     return np.divide(square**2, crossed, out=np.zeros(len(W)), where=crossed > 0)
 
 
+def own_direction_loss(W: FloatArray) -> tuple[float, float]:
+    """Mean of L_i = log(1 + sum_{j != i} exp(w_i . W_j - |W_i|)) over rows, w_i = W_i / |W_i|, and what overlaps add.
+
+    L_i is the cross-entropy of token i (nats) when the hidden state is its own unit row. The second number is the mean
+    of L_i minus its value at W_i . W_j = 0, log(1 + (nu - 1) exp(-|W_i|)). Rows (nu, m) of norm zero are left out.
+    Raises ValueError with fewer than two rows. Source: the paper, Eq. 10.
+    """
+    norms = row_norms(W)
+    rows, norms = W[norms > 0].astype(np.float64), norms[norms > 0].astype(np.float64)
+    if len(rows) < 2:
+        raise ValueError(f"{len(rows)} rows that are not zero; at least 2 are needed")
+    loss = np.empty(len(rows))
+    for start in range(0, len(rows), 1024):  # bounds the memory
+        part = slice(start, start + 1024)
+        length = norms[part, None]
+        terms = np.exp(rows[part] / length @ rows.T - length)
+        loss[part] = np.log(terms.sum(axis=1))  # the term of j = i is 1
+    return float(loss.mean()), float(np.mean(loss - np.log1p((len(rows) - 1) * np.exp(-norms))))
+
+
 def welch_bound(nu: int, m: int) -> float:
     """kappa^2 = (nu - m) / (m (nu - 1)): least possible max, and mean, squared overlap of nu unit rows (0 if nu <= m).
 

@@ -57,6 +57,7 @@ def cell(
         "std_sq_overlap_strong": 0.7 * np.sqrt(geometry.random_sq_overlap_variance(m)) if pairs else None,
         "welch_bound_strong": geometry.welch_bound(strong, m) if pairs else None,
         "mean_cosine_weak": 0.95 if weak > 1 else None, "welch_bound": geometry.welch_bound(n, m), "random_mean": 1 / m,
+        "capacity": 0.9 * m, "capacity_share": 0.9, "own_loss": 6.0, "own_loss_overlaps": 0.5 / m,
         "device": "numba cpu", "seconds": 30.0,
     }  # fmt: skip
     return row, pd.DataFrame({"feature": rank, "frequency": p, "norm": norms, "bias": -0.1})

@@ -21,6 +21,7 @@ def made_up_models(seeds: int = 3) -> pd.DataFrame:
             silent, live = 6 / m * (1 + 0.1 * (seed - 1)), 4 / m
             parts = {"loss_silent": silent, "loss_shrink": 0.9 * live, "loss_interference": -0.1 * live}
             row = KEY | parts | {"loss_false": 0.2 * live, "loss": silent + live, "m": m, "seed": seed}
+            row |= {"own_loss": 6.0, "own_loss_overlaps": 1 / m**2}
             rows.append(row | {"experiment": "sweep", "model": f"m{m}_seed{seed}", "loss_train_tail": silent + live})
     return filled("toy_models", rows)
 
@@ -33,6 +34,8 @@ def test_parts_have_their_exponents_and_shares():
     assert table.loc["silent", "mean_share"] == pytest.approx(0.6, abs=0.01)
     assert table.loc["silent", "scatter_explained"] == pytest.approx(1)
     assert table.loc["live", "scatter_explained"] == pytest.approx(0, abs=1e-9)
+    assert table.loc["own_loss_overlaps", "exponent"] == pytest.approx(2, abs=1e-9)
+    assert np.isnan(table.loc["own_loss_overlaps", "mean_share"])
     assert table.loc["interference", "status"] == "not identified"
     assert table.loc["interference", "note"] == "zero or negative at m = 10, 20, 40, 80"
 

@@ -15,6 +15,7 @@ from scaling.geometry import (
     isotropic_pair_energy,
     mean_sq_overlap_from_gram,
     moment_floor,
+    own_direction_loss,
     pair_moment_floor,
     phi,
     random_sq_overlap_mean,
@@ -178,6 +179,37 @@ def test_capacity_by_brute_force_and_at_most_the_leverage(W: np.ndarray) -> None
     leverage = np.einsum("ij,ji->i", W, np.linalg.pinv(W, rcond=1e-12))
     assert np.all(capacity <= leverage + 1e-6)
     assert capacity.sum() <= np.linalg.matrix_rank(W, tol=1e-9) + 1e-6
+
+
+def test_loss_of_equation_10_by_brute_force() -> None:
+    W = np.random.default_rng(0).normal(size=(1100, 3)).astype(np.float32)  # more than one block
+    W[5] = 0
+    kept = np.delete(W, 5, axis=0).astype(np.float64)
+    norms = np.linalg.norm(kept, axis=1)
+    losses = [
+        np.log1p(sum(np.exp(kept[i] @ kept[j] / norms[i] - norms[i]) for j in range(len(kept)) if j != i))
+        for i in range(0, len(kept), 100)
+    ]
+    assert own_direction_loss(kept[:2])[0] == pytest.approx(
+        np.mean([np.log1p(np.exp(kept[0] @ kept[1] / r - r)) for r in norms[:2]])
+    )
+    loss, overlaps = own_direction_loss(W)
+    all_losses = np.log(np.exp(kept @ kept.T / norms[:, None] - norms[:, None]).sum(1))
+    assert all_losses[::100] == pytest.approx(np.array(losses))
+    assert loss == pytest.approx(all_losses.mean())
+    assert overlaps == pytest.approx(np.mean(all_losses - np.log1p(1098 * np.exp(-norms))))
+
+
+def test_overlaps_add_half_their_mean_square_to_equation_10() -> None:
+    """For many rows of norm 1, to second order: log(1 + nu (1 + q/2)/e) - log(1 + nu/e) is about q/2."""
+    W = np.random.default_rng(1).normal(size=(3000, 50))
+    W /= np.linalg.norm(W, axis=1, keepdims=True)
+    assert own_direction_loss(W)[1] == pytest.approx(1 / 100, rel=0.05)
+
+
+def test_equation_10_needs_two_rows() -> None:
+    with pytest.raises(ValueError, match="at least 2"):
+        own_direction_loss(np.eye(1, 3))
 
 
 @pytest.mark.parametrize("m", [1, 2, 3, 10])

@@ -138,6 +138,16 @@ def test_every_setting_stands_in_the_whole_table(recorded: Path) -> None:
     assert text.count("\n") == 8
 
 
+def test_every_system_has_the_row_of_one_claim(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "SYSTEMS", (("a system", "scaling/a.py", "a.md", "made_up.one"),))
+    assert blocks.systems(recorded).split("\n")[2:] == [
+        "| [a system](scaling/a.py) | [a.md](docs/a.md) | one | 1 | 1.021 ± 0.013 | reproduced |"
+    ]
+    monkeypatch.setattr(blocks, "SYSTEMS", (("a system", "scaling/a.py", "a.md", "made_up.seven"),))
+    with pytest.raises(InputError, match="no claim made_up"):
+        blocks.systems(recorded)
+
+
 def test_the_exponents_are_those_of_the_table(recorded: Path) -> None:
     frame = tables.read("toy_exponents", recorded / "toy_exponents.csv")
     row = frame[frame["experiment"] == "decay_sweep"].dropna(subset=["exponent"]).iloc[0]

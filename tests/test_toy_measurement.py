@@ -40,6 +40,18 @@ def test_strong_weak_and_live_rows_are_kept_apart():
     assert (columns["phi_half"], columns["phi_1"], columns["phi_live"]) == pytest.approx((0.8, 0.4, 0.8))
 
 
+def test_capacity_and_equation_10_of_orthogonal_and_equal_rows():
+    """Orthogonal rows use every dimension and have no overlaps; equal rows share one dimension."""
+    b = np.zeros(4, np.float32)
+    columns = geometry_columns(2 * np.eye(4, dtype=np.float32), b)
+    assert (columns["capacity"], columns["capacity_share"]) == pytest.approx((4, 1))
+    assert (columns["own_loss"], columns["own_loss_overlaps"]) == pytest.approx((np.log(1 + 3 * np.exp(-2)), 0))
+    columns = geometry_columns(np.repeat(np.eye(1, 2, dtype=np.float32), 4, axis=0), b)
+    assert (columns["capacity"], columns["capacity_share"]) == pytest.approx((1, 0.5))
+    assert columns["own_loss"] == pytest.approx(np.log(4))
+    assert columns["own_loss_overlaps"] == pytest.approx(np.log(4) - np.log(1 + 3 * np.exp(-1)))
+
+
 def test_command_line_measures_models_below_a_folder(tmp_path):
     train_one(CELL, Recipe(steps=100, batch_size=64, warmup_steps=10), tmp_path / f"{CELL.name}.safetensors")
     command = [sys.executable, "-m", "scaling.toy.measurement", "--folder", str(tmp_path), "--models", CELL.name]

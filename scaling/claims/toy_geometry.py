@@ -261,8 +261,13 @@ def packed(study: Study) -> pd.DataFrame:
     return models[(models["n_strong"] >= FEWEST_ROWS) & (models["welch_bound_strong"] > 0)]
 
 
-def overlap_slopes(models: pd.DataFrame, column: str, expected: str | float) -> list[Result]:
-    """Exponent of a mean squared overlap in m for each curve; `expected` is a number or a column with its own slope."""
+def overlap_slopes(
+    models: pd.DataFrame, column: str, expected: str | float, note: str = "; 1 is the value of independent rows"
+) -> list[Result]:
+    """Exponent in m of a column for each curve; `expected` is a number or a column with its own slope.
+
+    `note` says what m times the column would be for independent rows.
+    """
     results = []
     for (gamma, alpha), part in models[models[column] > 0].groupby(["gamma", "alpha"]):
         m = part["m"].astype(float)
@@ -278,7 +283,7 @@ def overlap_slopes(models: pd.DataFrame, column: str, expected: str | float) -> 
                 setting=setting,
                 expected=theirs,
                 curve=f"{column}, {setting}",
-                note=f"m x mean from {level.min():.2f} to {level.max():.2f}; 1 is the value of independent rows",
+                note=f"m x mean from {level.min():.2f} to {level.max():.2f}{note}",
             )
         )
     return toy.over_grid(results)
@@ -315,6 +320,42 @@ def overlap_all_rows(study: Study) -> list[Result]:
 def overlap_strong_rows(study: Study) -> list[Result]:
     """Compared with the slope of the Welch bound of as many rows; independent rows have slope 1, too."""
     return overlap_slopes(packed(study), "mean_sq_overlap_strong", "welch_bound_strong")
+
+
+@claim(
+    id="toy.own_loss",
+    text="strong superposition: the loss of Eq. 10 falls as 1/m",
+    origin="hypothesis",
+    where="Eq. 10",
+    quantity="exponent in m of the mean of Eq. 10 over rows",
+    expected=1.0,
+    expected_kind="derived",
+    delta=EXPONENT,
+    tables=READS,
+    how_to_run=toy.TRAIN,
+)
+def own_loss(study: Study) -> list[Result]:
+    """All of Eq. 10. With norms near 1 it stays near log(1 + (n - 1)/e), whatever the overlaps."""
+    return overlap_slopes(regime(study, "strong"), "own_loss", 1.0, "")
+
+
+@claim(
+    id="toy.own_loss_overlaps",
+    text="strong superposition: what overlaps add to the loss of Eq. 10 falls as 1/m",
+    origin="hypothesis",
+    where="Eq. 10",
+    quantity="exponent in m of the mean of Eq. 10 minus its value at zero overlaps",
+    expected=1.0,
+    expected_kind="derived",
+    delta=EXPONENT,
+    tables=READS,
+    how_to_run=toy.TRAIN,
+)
+def own_loss_overlaps(study: Study) -> list[Result]:
+    """For many rows of norm 1 and mean squared overlap q it is q/2 to second order in the overlaps."""
+    return overlap_slopes(
+        regime(study, "strong"), "own_loss_overlaps", 1.0, "; about 1/2 for independent rows of norm 1"
+    )
 
 
 @claim(

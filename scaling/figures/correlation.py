@@ -22,9 +22,10 @@ from scaling.figures import style
 NONE = "no such model: config/correlation.yaml has some"
 REGIMES = {"strong superposition": True, "weak superposition": False}
 LOOK: dict[str, dict[str, Any]] = {
-    "copula": {"marker": "o", "linestyle": "-"},
-    "mixed": {"marker": "s", "linestyle": ":", "mfc": "white"},
+    "copula": {"linestyle": "-"},
+    "mixed": {"linestyle": ":", "mfc": "white"},
 }
+MARKERS = "osD^v"  # by alpha
 NAME = {"copula": "frequencies kept", "mixed": "frequencies changed"}
 
 
@@ -39,38 +40,62 @@ def colour(rho: float) -> Any:
 
 
 def toy_correlation(models: pd.DataFrame, exponents: pd.DataFrame) -> Figure:
-    """Loss against m at each correlation in both regimes, and the exponent against the correlation."""
+    """Loss against m at each correlation in both regimes, and the exponent against the correlation.
+
+    Blocks of the most frequent size are shown.
+    """
+    for_size = models["block_size"].mode()
+    models, exponents = (frame[frame["block_size"].isin(for_size[:1])] for frame in (models, exponents))
+    marker = dict(zip(sorted(models["alpha"].unique()), MARKERS, strict=False))
     figure, axes = style.panels(1, 3, height=2.8, titles=[*REGIMES, "exponent"])
     for axis, strong in zip(axes, REGIMES.values(), strict=False):
         part = models[(models["gamma"] < 0) == strong]
         if part.empty:
             style.missing(axis, NONE)
             continue
-        for (activity, rho), curve in groups(part, ["activity", "correlation"]):
+        for (activity, alpha, rho), curve in groups(part, ["activity", "alpha", "correlation"]):
             table = curve.groupby("m")["loss"].agg(["mean", "std"]).astype(float)
-            style.points(axis, table.index, table["mean"], table["std"], color=colour(rho), **LOOK[activity])
+            style.points(
+                axis,
+                table.index,
+                table["mean"],
+                table["std"],
+                color=colour(rho),
+                marker=marker[alpha],
+                **LOOK[activity],
+            )
         style.log_axis(axis, "x", sorted(part["m"].unique()))
         style.log_axis(axis, "y")
         axis.set(xlabel="model dimension $m$", ylabel="loss $L$")
         handles = [
-            Line2D([], [], color=colour(rho), marker="o", label=rf"$\rho$ = {style.number(rho)}")
+            Line2D([], [], color=colour(rho), label=rf"$\rho$ = {style.number(rho)}")
             for rho in sorted(part["correlation"].unique())
         ]
         kinds = [kind for kind in LOOK if (part["activity"] == kind).any()]
-        handles += [Line2D([], [], color=style.GREY, **LOOK[kind], label=NAME[kind]) for kind in kinds]
+        handles += [
+            Line2D([], [], color=style.GREY, linestyle="none", marker=marker[alpha], label=rf"$\alpha$ = {alpha:g}")
+            for alpha in sorted(part["alpha"].unique())
+        ]
+        if len(kinds) > 1:
+            handles += [Line2D([], [], color=style.GREY, **LOOK[kind], label=NAME[kind]) for kind in kinds]
         axis.legend(handles=handles, loc="lower left", fontsize=6.5)
     rows = exponents.dropna(subset=["exponent"])
     if rows.empty:
         style.missing(axes[2], NONE)
-    for (activity, gamma), part in groups(rows, ["activity", "gamma"]):
-        look = {**LOOK[activity], "color": style.gamma_colour(gamma)}
-        label = rf"$\gamma$ = {style.number(gamma)}, {NAME[activity]}"
+    for (activity, gamma, alpha), part in groups(rows, ["activity", "gamma", "alpha"]):
+        look = {**LOOK[activity], "color": style.gamma_colour(gamma), "marker": marker[alpha]}
+        label = rf"$\gamma$ = {style.number(gamma)}, $\alpha$ = {alpha:g}"
+        label += "" if activity == "copula" else f", {NAME[activity]}"
         style.points(axes[2], part["correlation"], part["exponent"], part["exponent_stderr"], **look, label=label)
     if len(rows):
         axes[2].axhline(1, **style.THEORY)
         axes[2].set(xlabel=r"correlation $\rho$", ylabel=r"exponent $\alpha_m$")
         axes[2].legend(fontsize=6.5)
-    style.foot(figure, "Bars: standard deviation over seeds; standard error of the line in the last panel. Dashed: 1.")
+    size = ", ".join(f"blocks of {size} features" for size in for_size[:1])
+    style.foot(
+        figure,
+        f"Bars: standard deviation over seeds; in (c) standard error of the line. Dashed: 1. {size.capitalize()}.",
+    )
     return figure
 
 

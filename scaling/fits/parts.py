@@ -28,6 +28,7 @@ PARTS = {
     "unrepresented": lambda models: models["loss_unrepresented"],
     "represented": lambda models: models["loss"] - models["loss_unrepresented"],
 }
+EQ_10 = ("own_loss", "own_loss_overlaps")  # the paper's Eq. 10 is no part of the loss and has no share
 LINE = ["n_points", "n_seeds", "m_min", "m_max", "exponent", "exponent_stderr", "exponent_low", "exponent_high"]
 TRAINED = ["training", *CURVE]  # a curve and its recipe
 
@@ -62,7 +63,7 @@ def scatter_explained(m: "pd.Series[Any]", loss: "pd.Series[Any]", part: "pd.Ser
 
 
 def part_table(models: pd.DataFrame) -> pd.DataFrame:
-    """Return table toy_part_exponents of table toy_models: one row per curve and part of the loss."""
+    """Return table toy_part_exponents of table toy_models: one row per curve and part of the loss, and Eq. 10."""
     rows = []
     keys = ["experiment", *TRAINED]
     for key, group in models.groupby(keys, dropna=False, sort=True):
@@ -78,6 +79,8 @@ def part_table(models: pd.DataFrame) -> pd.DataFrame:
                     "scatter_explained": scatter_explained(group["m"], group["loss"], part),
                 }
             )
+        for name in EQ_10:
+            rows.append({**dict(zip(keys, key, strict=True)), "part": name, **line_columns(group["m"], group[name])})
     return table("toy_part_exponents", rows)
 
 

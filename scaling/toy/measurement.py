@@ -38,6 +38,8 @@ def geometry_columns(W: NDArray[np.float32], b: NDArray[np.float32]) -> dict[str
     among_strong = geometry.squared_overlaps(W[strong]) if strong.sum() > 1 else None
     among_weak = geometry.squared_overlaps(W[weak]) if weak.sum() > 1 else None
     among_live = geometry.squared_overlaps(W[live]) if live.sum() > 1 else None
+    own_loss, own_loss_overlaps = geometry.own_direction_loss(W) if every else (None, None)
+    capacity = float(geometry.fractional_capacity(W).sum())
     return {
         "n_silent": int(silent.sum()),
         "phi_live": float(1 - silent.mean()),
@@ -56,6 +58,10 @@ def geometry_columns(W: NDArray[np.float32], b: NDArray[np.float32]) -> dict[str
         "mean_cosine_weak": among_weak.mean_cosine if among_weak else None,
         "mean_sq_overlap_live": among_live.mean_sq if among_live else None,
         "max_overlap_live": among_live.max_abs if among_live else None,
+        "capacity": capacity,
+        "capacity_share": capacity / m,
+        "own_loss": own_loss,
+        "own_loss_overlaps": own_loss_overlaps,
         "welch_bound": geometry.welch_bound(n, m),
         "random_mean": geometry.random_sq_overlap_mean(m),
     }
