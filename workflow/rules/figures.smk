@@ -55,6 +55,7 @@ rule figures:
     input:
         pictures(DRAWINGS["draw_toy_figures"]),
         "results/figures/overview.png",
+        "results/pages/summary.html",
         expand("results/pages/{table}.html", table=PAGES),
 
 
@@ -79,6 +80,28 @@ rule draw_overview:
         source=source_fingerprint("figures/overview"),
     shell:
         "python -m scaling.figures.overview --figures {input} --output {output} > {log} 2>&1"
+
+
+# The first page of the report (workflow/report/workflow.rst), with the first figure of the overview.
+rule summarise:
+    input:
+        tables=[f"results/tables/{name}.csv" for name in ("claims", "toy_models", "toy_exponents")],
+        picture=f"results/figures/{read_overview(ROOT / 'workflow' / 'figures.yaml')[0]}.png",
+    output:
+        report(
+            "results/pages/summary.html",
+            caption="../report/summary.rst",
+            category="Overview",
+            labels={"figure": "summary", "shows": "what holds and what does not"},
+        ),
+    log:
+        "logs/figures/summary.log",
+    conda:
+        "../envs/scaling.yaml"
+    params:
+        source=source_fingerprint("summary"),
+    shell:
+        "python -m scaling.summary --tables results/tables --picture {input.picture} --output {output} > {log} 2>&1"
 
 
 rule show_tables:
