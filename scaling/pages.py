@@ -168,7 +168,7 @@ def part(frame: pd.DataFrame, meanings: dict[str, str], title: str) -> str:
         for column in kept
     )
     body = "\n".join(
-        f"<tr>{''.join(cell(column, row[column], row[pairs[column]] if pairs[column] else None) for column in kept)}</tr>"
+        f"<tr>{''.join(cell(column, row[column], row.get(str(pairs[column]))) for column in kept)}</tr>"
         for row in frame.to_dict("records")
     )
     heading = f"<h2>{html.escape(title)}</h2>\n" if title else ""
