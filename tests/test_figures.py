@@ -20,9 +20,9 @@ PUBLISHED = ROOT / "resources" / "published"
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """A study with everything: two regimes, three laws, two densities, three learning rates, two seeds."""
+    """A study with everything: two regimes, three laws, two densities, three learning rates, four seeds."""
     folder = tmp_path_factory.mktemp("full")
-    return Study(synthetic_toy.study(folder, n=200, widths=(4, 8, 16), large=True), [PUBLISHED])
+    return Study(synthetic_toy.study(folder, n=200, widths=(4, 8, 16), large=True, seeds=4), [PUBLISHED])
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_every_figure_says_what_is_missing(name: str, nearly_empty: Study, tmp_p
 
 
 def test_the_line_beneath_says_what_was_trained(full: Study, nearly_empty: Study) -> None:
-    assert "n = 200 features; m = 4–16; γ = −0.556; α = 0, 1, 2; E = 1; 20000 steps; 2 seeds; bars: seed SD" in words(
+    assert "n = 200 features; m = 4–16; γ = −0.556; α = 0, 1, 2; E = 1; 20000 steps; 4 seeds; bars: seed SD" in words(
         toy.FIGURES["fig6_geometry"](full)
     )
     alone = words(toy.FIGURES["fig1_loss"](nearly_empty))
