@@ -105,7 +105,7 @@ def test_the_sheet_holds_every_figure(full: Study, tmp_path: Path) -> None:
     assert (tmp_path / "overview.png").stat().st_size > 10_000
     with pytest.raises(InputError, match="no such PNG figure"):
         overview.main(["--figures", str(tmp_path / "none.png"), "--output", str(tmp_path / "overview.png")])
-    assert overview.rows_of([7.0, 7.0, 3.4, 7.0, 3.4, 40.0]) == [[0, 1], [2, 3, 4], [5]]
+    assert overview.rows_of([7.0, 3.0, 3.4, 7.0, 40.0]) == [[0], [1, 2], [3], [4]]
 
 
 def test_panels_letters_and_sizes() -> None:
