@@ -56,7 +56,7 @@ verify: environment
 	python -m scaling.verify
 
 report: environment
-	snakemake --report results/report.html
+	snakemake --report results/report.html --report-stylesheet workflow/report/report.css
 
 clean:
 	rm -rf $(VENV) .snakemake logs

@@ -86,20 +86,26 @@ def together(values: pd.Series, one_by_one: bool) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def headline(recorded: Path) -> str:
-    """How many numbers have which verdict, one line per origin of the claim.
+def by_origin(claims: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Claims that were run, by origin in words.
 
     Statements and figures of the attention study are those of its own sources, not of the paper.
     """
-    frame = tables.read("claims", recorded / "claims.csv")
-    done = frame[frame["verdict"] != "not_run"]
+    done = claims[claims["verdict"] != "not_run"]
     sources = done["id"].str.startswith("attention.") & done["origin"].isin(["statement", "figure"])
     groups = {words: done[(done["origin"] == origin) & ~sources] for origin, words in ORIGINS.items()}
-    groups["that the sources of the attention study state or show"] = done[sources]
+    return {**groups, "that the sources of the attention study state or show": done[sources]}
+
+
+def headline(recorded: Path) -> str:
+    """How many numbers have which verdict, one line per origin of the claim."""
+    frame = tables.read("claims", recorded / "claims.csv")
+    groups = by_origin(frame)
     lines = [
         f"- {len(part)} numbers {words}: {counted(part['verdict'])}." for words, part in groups.items() if len(part)
     ]
-    return "\n".join([*lines, f"- {len(frame) - len(done)} numbers were not run in the recorded study."])
+    missing = int((frame["verdict"] == "not_run").sum())
+    return "\n".join([*lines, f"- {missing} numbers were not run in the recorded study."])
 
 
 def claim_row(part: pd.DataFrame) -> list[str]:

@@ -20,9 +20,9 @@ PUBLISHED = ROOT / "resources" / "published"
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """A study with everything: two regimes, three laws, two densities, three learning rates, two seeds."""
+    """A study with everything: two regimes, three laws, two densities, three learning rates, four seeds."""
     folder = tmp_path_factory.mktemp("full")
-    return Study(synthetic_toy.study(folder, n=200, widths=(4, 8, 16), large=True), [PUBLISHED])
+    return Study(synthetic_toy.study(folder, n=200, widths=(4, 8, 16), large=True, seeds=4), [PUBLISHED])
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_every_figure_says_what_is_missing(name: str, nearly_empty: Study, tmp_p
 
 
 def test_the_line_beneath_says_what_was_trained(full: Study, nearly_empty: Study) -> None:
-    assert "n = 200 features; m = 4–16; γ = −0.556; α = 0, 1, 2; E = 1; 20000 steps; 2 seeds; bars: seed SD" in words(
+    assert "n = 200 features; m = 4–16; γ = −0.556; α = 0, 1, 2; E = 1; 20000 steps; 4 seeds; bars: seed SD" in words(
         toy.FIGURES["fig6_geometry"](full)
     )
     alone = words(toy.FIGURES["fig1_loss"](nearly_empty))
@@ -105,7 +105,7 @@ def test_the_sheet_contains_every_figure(full: Study, tmp_path: Path) -> None:
     assert (tmp_path / "overview.png").stat().st_size > 10_000
     with pytest.raises(InputError, match="no such PNG figure"):
         overview.main(["--figures", str(tmp_path / "none.png"), "--output", str(tmp_path / "overview.png")])
-    assert overview.rows_of([7.0, 7.0, 3.4, 7.0, 3.4, 40.0]) == [[0, 1], [2, 3, 4], [5]]
+    assert overview.rows_of([7.0, 3.0, 3.4, 7.0, 40.0]) == [[0], [1, 2], [3], [4]]
 
 
 def test_panels_letters_and_sizes() -> None:

@@ -359,3 +359,18 @@ def test_the_figure_is_drawn(table: pd.DataFrame, rows: str, tmp_path: Path, mon
     monkeypatch.setattr(sys, "argv", ["family", "--family", str(path), "--output", *map(str, pictures)])
     command.run(figures.main)
     assert all(picture.stat().st_size > 5000 for picture in pictures)
+
+
+def test_paired_differences_have_the_pooled_interval() -> None:
+    rows = [
+        {"learning_rate_factor": 1.0, "m": m, "seed": seed, "gamma": gamma, "loss": loss}
+        for m, seed, gamma, loss in [
+            (4, 0, -1.0, 2.0), (4, 1, -1.0, 2.2), (4, 0, 1.0, 2.5), (4, 1, 1.0, 2.9),
+            (8, 0, -1.0, 1.0), (8, 1, -1.0, 1.1), (8, 0, 1.0, 1.3), (8, 1, 1.0, 1.2),
+        ]
+    ]  # fmt: skip
+    found = figures.paired_differences(pd.DataFrame(rows))
+    np.testing.assert_allclose(found["difference"], [0.6, 0.2])
+    variance = (2 * 0.1**2 + 2 * 0.1**2) / 2
+    np.testing.assert_allclose(found["half_width"], 4.302652729911275 * np.sqrt(variance / 2))
+    assert figures.paired_differences(pd.DataFrame(rows[::2]))["half_width"].isna().all()

@@ -94,3 +94,29 @@ def test_the_command_writes_each_page_and_names_what_is_wrong(things: Path, tmp_
         pages.main(["--tables", str(things), "--output", "a.html", "b.html"])
     with pytest.raises(InputError, match="no table others"):
         pages.main(["--tables", str(tmp_path / "others.csv"), "--output", "a.html"])
+
+
+def test_a_page_is_for_reading() -> None:
+    recorded = Path(__file__).parents[1] / "resources" / "recorded"
+    text = pages.page("claims", recorded / "claims.csv")
+    assert re.search(r'<thead><tr><th title="[^"]*"><button type="button">verdict<', text)
+    assert '<td class="reproduced">reproduced</td>' in text
+    assert "expected_<wbr>err" not in text
+    exponents = tables.read("toy_exponents", recorded / "toy_exponents.csv")
+    curves = exponents[pages.CURVE].drop_duplicates()
+    assert len(Cells(pages.page("toy_exponents", recorded / "toy_exponents.csv")).rows) == len(curves)
+    overlaps = pages.page("llm_overlaps", recorded / "llm_overlaps.csv")
+    assert overlaps.count('<div class="rows">') == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [(0.91052, 0.08739, "0.911 ± 0.087"), (2.0, 0.0, "2"), (3e-9, 1e-10, "3e-09 ± 1e-10"), (123.4, 12.3, "123 ± 12")],
+)
+def test_numbers_with_errors(value: float, error: float, text: str) -> None:
+    assert pages.rounded(value, error) == text
+
+
+def test_small_p_values_are_printed_as_such() -> None:
+    assert "&lt; .001" in pages.cell("pvalue_holm", 1e-9)
+    assert ">0.01<" in pages.cell("pvalue_holm", 0.01)

@@ -16,12 +16,13 @@ from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
-from smoke_run import snakemake
+from smoke_run import ROOT, snakemake
 
 
 CATEGORIES = {"Overview", "Toy model", "Language models", "Attention", "Tables"}
 LONG_TABLES = {"toy_curves", "toy_features", "attention_phase", "attention_tokens"}
 RESULTS = "nav tbody tr:has(a[iconname=information-circle])"  # of a category; one result alone has no such sign
+PAGES = {"table": ".rows thead th", "summary": ".summary img", "interactive": ".vega-embed .marks"}  # pages by content
 STILL = {"textContent": "* { transition: none !important; }"}
 PATIENCE = 600  # seconds, for a busy machine
 FLAGS = [
@@ -40,7 +41,8 @@ FLAGS = [
 @pytest.fixture(scope="module")
 def report(whole: Path) -> Path:
     """The report of the smallest study."""
-    done = snakemake(whole, "--report", "results/report.html")
+    style = str(ROOT / "workflow" / "report" / "report.css")
+    done = snakemake(whole, "--report", "results/report.html", "--report-stylesheet", style)
     assert done.returncode == 0, done.stderr
     return whole / "results" / "report.html"
 
@@ -107,10 +109,11 @@ def shown(browser: webdriver.Chrome, before: str) -> str:
             return "figure"
         for frame in driver.find_elements(By.TAG_NAME, "iframe"):
             driver.switch_to.frame(frame)
-            found = driver.find_elements(By.CSS_SELECTOR, ".rows thead th")
+            kinds = {kind: driver.find_elements(By.CSS_SELECTOR, selector) for kind, selector in PAGES.items()}
             driver.switch_to.default_content()
-            if found:
-                return "table"
+            for kind, found in kinds.items():
+                if found:
+                    return kind
         return ""
 
     return WebDriverWait(browser, PATIENCE, ignored_exceptions=[StaleElementReferenceException]).until(loaded)
@@ -149,6 +152,25 @@ def test_every_figure_and_table_is_found_by_clicks(browser: webdriver.Chrome, re
     assert [line["message"] for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []
 
 
+def test_it_opens_on_the_result_and_cuts_nothing_off(browser: webdriver.Chrome, report: Path) -> None:
+    open_report(browser, report)
+    script = "return arguments[0].getBoundingClientRect().top"
+    first = [
+        browser.execute_script(script, wait(browser, selector)[0])
+        for selector in ("#app .summary img", "#app .summary table", "#app .summary li", "#app canvas, #app svg.marks")
+    ]
+    assert first[0] >= 0
+    assert max(first[:3]) < first[3]
+    rows(browser, "Overview")
+    for row in wait(browser, RESULTS):
+        if "sheet" in row.text:
+            click(row, "eye")
+            break
+    picture = wait(browser, "#app .p-3 > img")[0]
+    WebDriverWait(browser, PATIENCE).until(lambda _: picture.size["height"] > 100)
+    assert browser.execute_script(script, picture) >= 0
+
+
 def test_it_says_the_methods_and_loads_nothing(browser: webdriver.Chrome, report: Path) -> None:
     open_report(browser, report)
     body = browser.find_element(By.TAG_NAME, "body").text
@@ -170,8 +192,9 @@ def test_tables_sort_filter_and_download(browser: webdriver.Chrome, report: Path
     source = report.parent / "tables" / "toy_models.csv"
     frame = pd.read_csv(source)
     browser.switch_to.frame(browser.find_element(By.TAG_NAME, "iframe"))
-    column = list(frame).index("loss")
-    head = browser.find_elements(By.CSS_SELECTOR, ".rows th")[column]
+    heads = browser.find_elements(By.CSS_SELECTOR, ".rows th")
+    column = [head.text for head in heads].index("loss")
+    head = heads[column]
     script = "return [...document.querySelectorAll('.rows tbody tr')].map(row => row.cells[arguments[0]].dataset.value)"
     for order in ("ascending", "descending"):
         head.find_element(By.TAG_NAME, "button").click()

@@ -51,13 +51,22 @@ def fig8b_llm_loss(given: Tables) -> Figure:
 
     Source: paper, Fig. 8b.
     """
-    figure, (left, right) = style.panels(
-        1,
+    figure, (left, upper, residuals, lower) = style.panels(
         2,
-        height=2.9,
-        titles=["part of the loss that falls with $m$", r"exponent $\alpha_m$"],
-        width_ratios=[1.15, 1],
+        2,
+        height=4.2,
+        titles=["part of the loss that falls with $m$", "", "", ""],
+        letters=["a", "", "", ""],
+        width_ratios=[1, 1],
+        height_ratios=[2.2, 1],
     )
+    grid = upper.get_gridspec()
+    assert grid is not None
+    upper.remove()
+    lower.remove()
+    right = figure.add_subplot(grid[:, 1])
+    right.spines[["top", "right"]].set_visible(False)
+    style.panel_title(right, "b", r"exponent $\alpha_m$, with 95 % intervals")
     power = given.read("llm_fit", "llm_loss_fit").query("form == 'power'")
     fits = power[power["source"] == "published"]
     intercepts = given.read("llm_intercepts", "llm_loss_intercepts")
@@ -66,11 +75,13 @@ def fig8b_llm_loss(given: Tables) -> Figure:
     points["part"] = points["loss"] - points["intercept"]
     whole = fits[fits["subset"] == "all"].iloc[0]
     _loss_against_width(left, points, whole)
+    _residuals(residuals, points, whole)
     _exponents_by_subset(right, fits, whole, power[power["source"] != "published"])
     style.foot(
         figure,
         f"{whole['n_points']} losses of {whole['n_models']} models read off the paper's Fig. 8b, "
-        f"all {whole['n_groups']} L0 free. Band: 95 %, errors by model.",
+        f"all {whole['n_groups']} L0 free. Band: 95 %, errors by model. Arrows: not bounded. Grey: error by the "
+        "authors' formula, times 1.96.",
     )
     return figure
 
@@ -116,42 +127,60 @@ def _loss_against_width(axes: Axes, points: pd.DataFrame, fit: pd.Series) -> Non
         style.note(axes, f"{below} point{'s' * (below > 1)} with $L \\leq L_0$ not drawable", "upper right")
 
 
+def _residuals(axes: Axes, points: pd.DataFrame, fit: pd.Series) -> None:
+    """Loss less the fitted law, against m, in the colours of the families."""
+    rest = points["part"] - fit["amplitude"] * points["m"] ** -fit["exponent"]
+    for family, part in points.assign(rest=rest).groupby("family"):
+        axes.plot(part["m"], part["rest"], "o", ms=3, mfc="none", color=style.FAMILY.get(str(family), style.GREY))
+    axes.axhline(0, **style.THEORY)
+    style.log_axis(axes, "x", [512, 1024, 2048, 4096, 8192])
+    axes.set(xlabel="model dimension $m$", ylabel="residual (nats)")
+
+
 def _exponents_by_subset(axes: Axes, fits: pd.DataFrame, whole: pd.Series, measured: pd.DataFrame) -> None:
-    rows: list[tuple[str, float, float, float, dict[str, Any]]] = [
-        ("published", 0.91, 0.04, 0.04, {**style.PUBLISHED, "color": style.GREY}),
-        ("authors' formula", whole["exponent"], *[whole["exponent_stderr_authors"]] * 2, {"color": style.GREY}),
-    ]
-    t = stats.t.ppf(0.975, max(whole["n_points"] - whole["n_groups"] - 2, 1))
+    """Exponents of all models, of subsets and of models trained here; every bar is a 95 % interval."""
+    grey, black = {"color": style.GREY}, {"color": style.BLACK}
+    a, formula = whole["exponent"], 1.96 * whole["exponent_stderr_authors"]
+    t = stats.t.ppf(0.975, max(whole["n_points"] - whole["n_groups"] - 2, 1)) * whole["exponent_stderr"]
     by_model = stats.t.ppf(0.975, max(whole["n_models"] - 1, 1)) * whole["exponent_stderr_cluster"]
-    a = whole["exponent"]
-    rows += [
-        ("all, independent errors", a, *[t * whole["exponent_stderr"]] * 2, {"color": style.BLACK}),
-        ("all, errors by model", a, by_model, by_model, {"color": style.BLACK}),
-        (
-            "all, wild bootstrap",
-            a,
-            a - whole["exponent_wild_low"],
-            whole["exponent_wild_high"] - a,
-            {"color": style.BLACK},
-        ),
+    rows: list[tuple[str, float, float, float, dict[str, Any]]] = [
+        ("published", 0.91, 0.91 - 1.96 * 0.04, 0.91 + 1.96 * 0.04, {**grey, "mfc": "white"}),
+        ("authors' formula", a, a - formula, a + formula, grey),
+        ("all, independent errors", a, a - t, a + t, black),
+        ("all, errors by model", a, a - by_model, a + by_model, black),
+        ("all, wild bootstrap", a, whole["exponent_wild_low"], whole["exponent_wild_high"], black),
     ]
     for row in _records(fits[fits["subset"] != "all"]):
         family = row.subset.removeprefix("without ").removesuffix(" alone")
-        bars = (row.exponent - row.exponent_low, row.exponent_high - row.exponent)
-        rows.append((row.subset, row.exponent, *bars, {"color": style.FAMILY.get(family, style.GREY)}))
+        look = {"color": style.FAMILY.get(family, style.GREY)}
+        rows.append((row.subset, row.exponent, row.exponent_low, row.exponent_high, look))
     measured = measured[measured["status"] == inputs.CONVERGED]
     for row in _records(measured[(measured["subset"] == "all") | measured["subset"].str.endswith(" alone")]):
         family = row.subset.removesuffix(" alone")
-        label = row.source if row.subset == "all" else f"{name_of(family)}"
-        bars = (row.exponent - row.exponent_low, row.exponent_high - row.exponent)
-        options = {"color": style.BLACK if row.subset == "all" else colour(family), "mfc": "white"}
-        rows.append((label, row.exponent, *bars, options))
-    for place, (_, value, down, up, options) in enumerate(rows):
-        bars = np.nan_to_num(np.array([[down], [up]], dtype=float))
-        axes.errorbar([value], [-place], xerr=bars, **{"marker": "o", "ms": 4, "linestyle": "none", **options})
+        whole_source = row.subset == "all"
+        look = {"color": style.BLACK if whole_source else colour(family), "mfc": "white"}
+        label = row.source if whole_source else name_of(family)
+        rows.append((label, row.exponent, row.exponent_low, row.exponent_high, look))
+    right = 1.1 * max(value for row in rows for value in row[1:4] if np.isfinite(value))
+    for place, (_, value, low, high, look) in enumerate(rows):
+        _interval(axes, -place, value, low, high, (0.0, right), look)
+        ends = [f"{end:.2f}" if np.isfinite(end) else "?" for end in (low, high)]
+        numbers = f"{value:.2f} [{', '.join(ends)}]"
+        axes.annotate(numbers, (1.01, -place), xycoords=axes.get_yaxis_transform(), size=7, va="center")
     axes.axvline(1, **style.THEORY)
     axes.set_yticks([-place for place in range(len(rows))], [row[0] for row in rows])
-    axes.set(xlabel=r"$\alpha_m$ (bars: 95 %; grey: as the authors)", xlim=(0, 3.6))
+    axes.set(xlabel=r"$\alpha_m$", xlim=(0, right))
+
+
+def _interval(
+    axes: Axes, y: float, value: float, low: float, high: float, view: tuple[float, float], look: dict[str, Any]
+) -> None:
+    """A value with its interval; an end that is missing is an arrow to the edge of `view`."""
+    axes.plot([value], [y], marker="o", ms=4, linestyle="none", **look)
+    for end, edge in zip((low, high), view, strict=True):
+        cap, at = ("|", end) if np.isfinite(end) else ("<" if edge == view[0] else ">", edge)
+        axes.plot([value, at], [y, y], color=look["color"], linewidth=1.2, zorder=1)
+        axes.plot([at], [y], marker=cap, ms=4, color=look["color"], linestyle="none", clip_on=False)
 
 
 def chinchilla_profile(given: Tables) -> Figure:

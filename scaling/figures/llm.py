@@ -11,12 +11,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from scaling import geometry, tables
+from scaling import tables
 from scaling.command import run
 from scaling.figures import style
 
 
-GPT2_VOCABULARY = 50257  # rows for the Welch bound when nothing is measured
 NOT_MEASURED = "no head measured: give models or local checkpoints under llm: models"
 
 
@@ -62,50 +61,42 @@ def name_of(family: str) -> str:
     return family
 
 
+OVERLAPS = {"all rows": "mean_sq_overlap", "mean row removed": "centred_mean_sq_overlap"}
+
+
 def overlaps_against_width(content: Tables) -> Figure:
-    """Mean squared overlap against 1/m: raw beside the published points, and centred; lines 1/m and Welch."""
+    """m times the mean squared overlap of each head against m, raw and centred; 1 for random rows.
+
+    Open symbols are read off the paper's Fig. 8a; the Welch bound is drawn at the width of each measured head.
+    """
     figure, axes = style.panels(
-        1, 2, height=3.4, titles=["mean squared overlap", "mean row removed"], sharex=True, sharey=True
+        1, 2, height=3.5, titles=[f"overlaps, {name}" for name in OVERLAPS], sharex=True, sharey=True
     )
     published = content.overlaps[content.overlaps["status"] == "published"]
-    if len(published):
-        x = 1 / published["m"].to_numpy(float)
-        y = published["mean_sq_overlap"].to_numpy(float)
-        axes[0].plot(x, y, label="published", **style.PUBLISHED)
-        scale = float(np.exp(np.mean(np.log(y / x))))
-        ends = np.array([x.min(), x.max()])
-        axes[0].plot(ends, scale * ends, color=style.GREY, linewidth=0.8, zorder=1, label=f"${scale:.0f}/m$")
-    for axis, column in zip(axes, ("mean_sq_overlap", "centred_mean_sq_overlap"), strict=True):
-        for family, models in content.by_family():
-            axis.plot(
-                1 / models["m"].to_numpy(float),
-                models[column],
-                color=colour(family),
-                label=name_of(family),
-                **style.MEASURED,
-            )
-    if not len(content.measured):
-        style.missing(axes[1], NOT_MEASURED)
-    known = content.overlaps.dropna(subset=["m"])
-    widths = np.geomspace(known["m"].min(), known["m"].max(), 100) if len(known) else np.geomspace(32, 1024, 100)
-    rows = content.measured["n_rows"] - content.measured["n_excluded"]
-    nu = int(rows.min()) if len(rows) else GPT2_VOCABULARY
-    for axis in axes:
-        axis.plot(1 / widths, 1 / widths, label="random rows: $1/m$", **style.THEORY)
-        bound = np.array([geometry.welch_bound(nu, round(m)) for m in widths])
-        line = {**style.THEORY, "linestyle": ":"}
-        axis.plot(1 / widths[bound > 0], bound[bound > 0], label=rf"Welch bound, $\nu = {nu}$", **line)
+    for axis, column in zip(axes, OVERLAPS.values(), strict=True):
+        axis.axhline(1, label="random rows", **style.THEORY)
+        for family, heads in published.groupby("family", sort=False):
+            known = heads.dropna(subset=[column])
+            if len(known):
+                look = {**style.MEASURED, "color": colour(str(family)), "mfc": "white"}
+                axis.plot(known["m"], known["m"] * known[column], label=f"{family}, published", **look)
+        for family, heads in content.by_family():
+            look = {**style.MEASURED, "color": colour(family)}
+            axis.plot(heads["m"], heads["m"] * heads[column], label=name_of(family), **look)
+        heads = content.measured
+        bound: dict[str, Any] = {"marker": "_", "ms": 7, "color": style.GREY, "linestyle": "none"}
+        axis.plot(heads["m"], heads["m"] * heads["welch_bound"], label="Welch bound of a head", **bound)
         style.log_axis(axis, "x")
         style.log_axis(axis, "y")
-        axis.set_xlabel("$1/m$")
-    style.legend_below(axes[0], axes[0].get_legend_handles_labels()[0], gap=0.24)
-    if len(content.measured):
-        style.legend_below(axes[1], axes[1].get_legend_handles_labels()[0], gap=0.24)
-    axes[0].set_ylabel(r"$\langle (w_i \cdot w_j)^2 \rangle$")
+        axis.set_xlabel("model dimension $m$")
+        style.legend_below(axis, axis.get_legend_handles_labels()[0], gap=0.24)
+    axes[0].set_ylabel(r"$m\,\langle (w_i \cdot w_j)^2 \rangle$")
+    if not len(content.measured):
+        style.missing(axes[1], NOT_MEASURED)
     style.foot(
         figure,
-        f"{len(published)} heads read off the paper's Fig. 8a, {len(content.measured)} measured here; "
-        f"grey line: slope 1 through the published ones' geometric mean.",
+        f"{len(published)} heads read off the paper's Fig. 8a (open symbols, not centred), {len(content.measured)} "
+        "measured here. A horizontal line means that the mean squared overlap falls as 1/m.",
     )
     return figure
 
@@ -113,9 +104,16 @@ def overlaps_against_width(content: Tables) -> Figure:
 def norm_distributions(content: Tables) -> Figure:
     """Norms over their mean: their distribution, and against the frequency rank of the token."""
     figure, axes = style.panels(1, 2, titles=["distribution of norms", "norm against frequency rank"])
-    for _, bins in content.norms.groupby("model", sort=False):
+    beyond = 0.0
+    widest = content.norms[content.norms["m"] == content.norms.groupby("family")["m"].transform("max")]
+    for _, bins in widest.groupby("family", sort=False):
+        bins = bins[bins["model"] == bins["model"].iloc[0]]
+        beyond = max(beyond, float(bins["n_rows"].iloc[-1] / bins["n_rows"].sum()))
+        bins = bins.iloc[:-1]  # the last bin holds all larger norms
         share = bins["n_rows"] / bins["n_rows"].sum() / (bins["norm_high"] - bins["norm_low"])
-        axes[0].stairs(share, [*bins["norm_low"], bins["norm_high"].iloc[-1]], color=colour(bins["family"].iloc[0]))
+        axes[0].stairs(
+            share, [*bins["norm_low"], bins["norm_high"].iloc[-1]], color=colour(bins["family"].iloc[0]), baseline=None
+        )
     axes[0].set(xlabel="norm / mean norm", ylabel="density")
     families = content.measured.set_index("model")["family"]
     with_head = content.ranks.dropna(subset=["mean_norm"])
@@ -130,6 +128,13 @@ def norm_distributions(content: Tables) -> Figure:
     for family in content.measured["family"].unique():
         axes[0].plot([], [], color=colour(family), label=name_of(family))
     style.legend(axes[0])
+    if len(content.norms):
+        edge = content.norms["norm_low"].max()
+        style.foot(
+            figure,
+            f"Norms above {edge:g} times the mean are not shown: at most {100 * beyond:.2g} % of a head. "
+            "One head per family, the widest.",
+        )
     return figure
 
 
@@ -161,7 +166,7 @@ def frequency_against_rank(content: Tables) -> Figure:
     figure, (axis,) = style.panels(1, 1, width=style.ONE_COLUMN, height=3.2)
     for number, row in enumerate(content.frequencies.to_dict("records")):
         bins = content.ranks[(content.ranks["tokenizer"] == row["tokenizer"]) & (content.ranks["text"] == row["text"])]
-        rank, share, slope = middle_rank(bins), bins["frequency"].to_numpy(float), row["exponent_window"]
+        rank, share, slope = middle_rank(bins), bins["frequency"].to_numpy(float), row["exponent"]
         name = f"{row['tokenizer']}, {row['text']}"
         if not pd.isna(row["exponent"]):
             name += rf": $\alpha$ = {row['exponent']:.3f} $\pm$ {row['exponent_stderr']:.3f}"

@@ -18,8 +18,8 @@ from scaling.figures import style
 
 
 GAP, NAME = 0.25, 0.25  # inches: the space between pictures, the line for a name
-WIDTH = 2 * style.TWO_COLUMN + 3 * GAP  # two figures of full width beside each other
-DPI = 110
+WIDTH = style.TWO_COLUMN + 2 * GAP  # one figure of full width: its text can be read at the width of a page
+DPI = 150
 
 
 def rows_of(widths: Sequence[float]) -> list[list[int]]:

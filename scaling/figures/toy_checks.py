@@ -7,10 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from scipy import stats
 
 from scaling.curves import CURVE
 from scaling.figures import style
-from scaling.figures.study import Study, described, fullest, nearest, of_curve, over_seeds, thinned
+from scaling.figures.study import Study, described, fullest, nearest, of_curve, thinned
 from scaling.frequency_laws import FREQUENCY_LAWS
 
 
@@ -19,6 +20,8 @@ SPLIT: dict[str, dict[str, Any]] = {  # looks of the loss and of the packing los
     "loss": {"marker": "o", "linestyle": "-", "ms": 4},
     "packing": {"marker": "s", "linestyle": ":", "ms": 4, "mfc": "white"},
 }
+FIRST_STEP = 0.05  # training curves begin at this share of the steps: step 1000 of 20000
+FEWEST_SEEDS = 4  # for a scatter between seeds
 M, LOSS = "model dimension $m$", "loss $L$"
 
 
@@ -55,18 +58,25 @@ def _training_lines(axes: Axes, study: Study, models: pd.DataFrame) -> None:
         rows = models[models["m"] == m]
         first = rows.sort_values("seed")["model"].iloc[0]
         curve = study.curves[study.curves["model"] == first]
-        axes.plot(
-            curve["step"], curve["loss"], color=style.width_colour(m, widths), linewidth=0.9, label=f"$m$ = {m:g}"
-        )
-    for axis in "xy":
-        style.log_axis(axes, axis)
-    axes.set(xlabel="step", ylabel=LOSS)
-    axes.legend(loc="upper right", labelspacing=0.25)
+        last = curve[(curve["step"] >= 0.9 * curve["step"].max()) & (curve["loss"] > 0)]
+        label = f"$m$ = {m:g}"
+        if len(last) > 2:
+            line = stats.linregress(np.log(last["step"]), np.log(last["loss"]))
+            label += rf": {line.slope:.2f} $\pm$ {line.stderr:.2f}".replace("-", "−")
+        shown = curve[curve["step"] >= FIRST_STEP * curve["step"].max()]
+        axes.plot(shown["step"], shown["loss"], color=style.width_colour(m, widths), linewidth=0.9, label=label)
+    steps = study.curves["step"].max() * np.array([FIRST_STEP, 0.1, 0.25, 0.5, 1])
+    style.log_axis(axes, "x", steps)
+    style.log_axis(axes, "y")
+    low, high = axes.get_ylim()
+    axes.set(xlabel="step", ylabel=LOSS, ylim=(low, high * (high / low) ** 0.35))  # room for the legend
+    axes.legend(loc="upper right", labelspacing=0.25, title="slope of the last tenth")
 
 
 def learning_rate_check(study: Study) -> Figure:
-    """The exponent at other learning rates: loss against m, and alpha_m with its standard error against the factor."""
-    figure, (left, right) = style.panels(1, 2, height=2.7, titles=["loss", "exponent"])
+    """Loss at other learning rates over the loss at the recipe's, with the band of seeds, and the exponents."""
+    titles = ["loss over the loss at the recipe's learning rate", "exponent"]
+    figure, (left, right) = style.panels(1, 2, height=2.9, titles=titles)
     models, exponents = study.varying("learning_rate_factor")
     if models.empty:
         for panel in (left, right):
@@ -83,19 +93,19 @@ def learning_rate_check(study: Study) -> Figure:
             else rf"$\alpha$ = {style.number(curve['alpha'])}"
         )
         some = of_curve(models, curve, same)
-        for factor in factors:
-            rows = over_seeds(some[some["learning_rate_factor"] == factor], "loss", ["m"])
-            style.points(left, rows["m"], rows["value"], rows["error"], linestyle=look, color=_factor_colour(factor))
+        _loss_ratios(left, some, look)
+        _seed_band(left, of_curve(study.models, curve, same), some["m"])
         fits = of_curve(exponents, curve, same)
         if len(fits):
             style.points(
                 right, fits["learning_rate_factor"], fits["exponent"], fits["exponent_stderr"], color=style.BLACK,
                 linestyle=look, linewidth=0.7, label=rf"$\gamma$ = {style.number(curve['gamma'])}, {law}",
             )  # fmt: skip
-    for axis, ticks in (("x", models["m"]), ("y", ())):
-        style.log_axis(left, axis, ticks)
-    left.set(xlabel=M, ylabel=LOSS)
-    left.legend(handles=style.colour_key(left, factors, _factor_colour, "learning rate ×"))
+    left.axhline(1, **style.THEORY)
+    style.log_axis(left, "x", models["m"])
+    left.set(xlabel=M, ylabel=r"$L\,/\,L_{\mathrm{recipe}}$")
+    others = [factor for factor in factors if factor != 1]
+    style.legend_below(left, style.colour_key(left, others, _factor_colour, "learning rate ×"), gap=0.25)
     if exponents.empty:
         style.missing(right, "no curve has enough widths for a line")
     else:
@@ -105,8 +115,33 @@ def learning_rate_check(study: Study) -> Figure:
         low, high = right.get_ylim()
         right.set_ylim(min(low, middle - 0.15), max(high, middle + 0.15))
     style.legend(right)
-    style.foot(figure, described(models) + " Bars on exponents: standard error of the slope.")
+    words = (
+        " Bars on ratios: held-out standard errors; band: SD between seeds at the recipe's rate, where it has several."
+    )
+    style.foot(figure, described(models, "none") + words + " Bars on exponents: standard error of the slope.")
     return figure
+
+
+def _loss_ratios(axes: Axes, models: pd.DataFrame, look: str) -> None:
+    """Loss at each learning rate over that of the same width and seed at the recipe's, averaged over seeds."""
+    recipe = models[models["learning_rate_factor"] == 1]
+    pairs = models[models["learning_rate_factor"] != 1].merge(recipe, on=["m", "seed"], suffixes=("", "_recipe"))
+    pairs = pairs.assign(
+        ratio=pairs["loss"] / pairs["loss_recipe"],
+        error=np.hypot(pairs["loss_stderr"] / pairs["loss"], pairs["loss_stderr_recipe"] / pairs["loss_recipe"]),
+    )
+    for _, part in pairs.groupby("learning_rate_factor"):
+        mean = part.groupby("m")[["ratio", "error"]].mean()
+        colour = _factor_colour(part["learning_rate_factor"].iloc[0])
+        style.points(axes, mean.index, mean["ratio"], mean["ratio"] * mean["error"], linestyle=look, color=colour)
+
+
+def _seed_band(axes: Axes, models: pd.DataFrame, widths: pd.Series) -> None:
+    """Band 1 ± SD of log L between the seeds trained at the recipe's learning rate."""
+    models = models[(models["learning_rate_factor"] == 1) & models["m"].isin(widths)]
+    spread = models.assign(log=np.log(models["loss"])).groupby("m")["log"].std(ddof=1).dropna()
+    if len(spread):
+        axes.fill_between(spread.index, np.exp(-spread), np.exp(spread), color=style.GREY, alpha=0.25, linewidth=0)
 
 
 def _factor_colour(factor: float) -> str:
@@ -130,10 +165,10 @@ def seed_scatter(study: Study) -> Figure:
     models = models.assign(packing=models["loss"] - models["loss_unrepresented"])
     models = models[models["regime"] == "strong"]
     seeds = models.groupby([*CURVE, "m"], dropna=False)["seed"].transform("nunique")
-    several = models[seeds > 1]
+    several = models[seeds >= FEWEST_SEEDS]
     if several.empty:
         for panel in (total, packing, spread):
-            style.missing(panel, "no curve under strong superposition has two seeds")
+            style.missing(panel, f"no curve under strong superposition has {FEWEST_SEEDS} seeds")
     else:
         gamma = fullest(several, "gamma", "model", USUAL_GAMMA["strong"])
         curve = several[several["gamma"] == gamma]

@@ -51,6 +51,6 @@ def closing_lines() -> str:
         f"trained: {models} toy models in results/toy/models, {members} language models in results/llm/family": models
         + members,
         "expected numbers and ours: results/tables/claims.csv, results/figures/claims.png": "claims" in tables,
-        "all of it in one file: snakemake --report results/report.html; one log per job in logs": figures,
+        "all of it in one file: make report; one log per job in logs": figures,
     }
     return "\n".join(line for line, there in lines.items() if there)

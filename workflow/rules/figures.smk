@@ -55,6 +55,8 @@ rule figures:
     input:
         pictures(DRAWINGS["draw_toy_figures"]),
         "results/figures/overview.png",
+        "results/pages/summary.html",
+        "results/pages/interactive.html",
         expand("results/pages/{table}.html", table=PAGES),
 
 
@@ -79,6 +81,64 @@ rule draw_overview:
         source=source_fingerprint("figures/overview"),
     shell:
         "python -m scaling.figures.overview --figures {input} --output {output} > {log} 2>&1"
+
+
+# The first page of the report (workflow/report/workflow.rst), with the first figure of the overview.
+rule summarise:
+    input:
+        tables=[f"results/tables/{name}.csv" for name in ("claims", "toy_models", "toy_exponents")],
+        picture=f"results/figures/{read_overview(ROOT / 'workflow' / 'figures.yaml')[0]}.png",
+    output:
+        report(
+            "results/pages/summary.html",
+            caption="../report/summary.rst",
+            category="Overview",
+            labels={"figure": "summary", "shows": "what holds and what does not"},
+        ),
+    log:
+        "logs/figures/summary.log",
+    conda:
+        "../envs/scaling.yaml"
+    params:
+        source=source_fingerprint("summary"),
+    shell:
+        "python -m scaling.summary --tables results/tables --picture {input.picture} --output {output} > {log} 2>&1"
+
+
+rule draw_interactive:
+    input:
+        tables=[
+            f"results/tables/{name}.csv"
+            for name in (
+                "claims",
+                "llm_overlaps",
+                "llm_loss_intercepts",
+                "toy_models",
+                "toy_exponents",
+                "toy_features",
+                "toy_curves",
+            )
+        ],
+        losses=f"{PUBLISHED}/fig8b_llm_loss.csv",
+    output:
+        report(
+            "results/pages/interactive.html",
+            caption="../report/interactive.rst",
+            category="Overview",
+            labels={
+                "figure": "interactive",
+                "shows": "models, heads and claims by hover and click",
+            },
+        ),
+    log:
+        "logs/figures/interactive.log",
+    conda:
+        "../envs/scaling.yaml"
+    params:
+        source=source_fingerprint("figures/interactive"),
+    shell:
+        "python -m scaling.figures.interactive --tables results/tables --losses {input.losses}"
+        " --output {output} > {log} 2>&1"
 
 
 rule show_tables:
