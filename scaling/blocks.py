@@ -11,6 +11,7 @@ import yaml
 
 from scaling import bigram_blocks, mechanism_blocks, tables
 from scaling.command import InputError
+from scaling.curves import usual
 from scaling.plan.figures import NOT_IN_THE_PAPER, read_drawings
 
 
@@ -208,9 +209,9 @@ def claim_rule(recorded: Path) -> str:
 def exponents(recorded: Path) -> str:
     """The exponents of the recorded curves at the usual learning rate and E = 1 that have at least four widths."""
     frame = tables.read("toy_exponents", recorded / "toy_exponents.csv")
-    usual = (frame["learning_rate_factor"] == 1) & (frame["initial_bias"] == "normal")
-    usual &= (frame["activation_density"] - 1).abs() < 1e-3
-    frame = frame[usual & (frame["n_points"] >= 4)].drop_duplicates(["frequency_law", "n", "gamma", "alpha"])
+    frame = usual(frame)
+    frame = frame[((frame["activation_density"] - 1).abs() < 1e-3) & (frame["n_points"] >= 4)]
+    frame = frame.drop_duplicates(["frequency_law", "n", "gamma", "alpha"])
     rows = []
     for row in frame.sort_values(["gamma", "alpha"], kind="stable").to_dict("records"):
         alpha = "" if pd.isna(row["alpha"]) else f"{row['alpha']:.3g}"

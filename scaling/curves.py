@@ -1,10 +1,19 @@
-"""Definitions shared by fits, figures and claims of the toy study: curve, regime, usual training, decay sweep."""
+"""Words of the toy study's tables: curve, regime, usual training, decay sweep. Fits, figures and claims use these."""
 
 import pandas as pd
 
 
-# The columns of toy_models.csv whose values all models of one curve L(m) share.
-CURVE = ["frequency_law", "n", "gamma", "alpha", "activation_density", "learning_rate_factor", "initial_bias"]
+# The columns of toy_models.csv whose values all models of one curve L(m) share. They differ in width and seed only.
+CURVE = [
+    "training",
+    "frequency_law",
+    "n",
+    "gamma",
+    "alpha",
+    "activation_density",
+    "learning_rate_factor",
+    "initial_bias",
+]
 STRONG, WEAK = 3 / 4, 1 / 2  # mean phi_half of a curve above, or below, which superposition is strong or weak
 LARGE_N = 10_000  # features; the decay sweep has fewer, the paper's large study has 10240
 DENSITY_MARGIN = 0.02  # E of the decay sweep is 1 up to this
@@ -17,8 +26,16 @@ def regime(mean_phi_half: float) -> str:
     return "weak" if mean_phi_half < WEAK else "between"
 
 
+def main_recipe(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the recipe that most rows of the same n have; variants of a recipe are other curves."""
+    counts = frame.groupby(["n", "training"]).size().sort_values(ascending=False, kind="stable")
+    main = counts.reset_index().drop_duplicates("n").set_index("n")["training"]
+    return frame[frame["training"] == frame["n"].map(main)]
+
+
 def usual(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows at the recipe's own learning rate and the paper's initial bias."""
+    """Return the rows of the main recipe at its own learning rate, from the paper's initial bias."""
+    frame = main_recipe(frame)
     return frame[(frame["learning_rate_factor"] == 1) & (frame["initial_bias"] == "normal")]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from scaling import geometry, tables
+from scaling.curves import main_recipe
 
 
 GAMMA = -0.5555555556
@@ -20,7 +21,8 @@ def recorded_table(recorded: Path, name: str) -> pd.DataFrame | None:
 
 
 def strong(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows at gamma = -5/9, E = 1, power-law frequencies and the recipe's learning rate."""
+    """Return the rows at gamma = -5/9, E = 1, power-law frequencies, main recipe and its own learning rate."""
+    frame = main_recipe(frame)
     usual = (frame["learning_rate_factor"] == 1) & (frame["frequency_law"] == "power_law")
     near = (frame["gamma"] - GAMMA).abs() < 1e-6
     return frame[usual & near & ((frame["activation_density"] - 1).abs() < 1e-6)]

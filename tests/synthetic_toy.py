@@ -116,8 +116,8 @@ def study(
         packing = (frame["loss"] - frame["loss_unrepresented"]).groupby(frame["m"]).mean()
         exponent, error, amplitude, rsquared = slope(mean.index.to_numpy(float), mean.to_numpy())
         exponents.append({
-            "experiment": experiment, "frequency_law": law, "n": size, "gamma": gamma, "alpha": alpha,
-            "activation_density": E, "learning_rate_factor": factor,
+            "experiment": experiment, "training": "paper", "frequency_law": law, "n": size, "gamma": gamma,
+            "alpha": alpha, "activation_density": E, "learning_rate_factor": factor,
             "initial_bias": "normal", "n_points": len(mean), "n_seeds": seeds,
             "exponent": exponent, "exponent_stderr": error, "amplitude": amplitude, "rsquared": rsquared,
             "exponent_represented": slope(packing.index.to_numpy(float), packing.to_numpy())[0],

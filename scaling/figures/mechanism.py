@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from scaling.command import run
+from scaling.curves import main_recipe
 from scaling.figures import style
 from scaling.figures.mechanism_loss import (
     LOSS,
@@ -26,7 +27,6 @@ from scaling.figures.mechanism_loss import (
     mechanism_onset,
     mechanism_parts,
     strong,
-    usual_training,
 )
 from scaling.figures.study import Study, over_seeds, span
 
@@ -62,7 +62,7 @@ def mechanism_interventions(study: Study) -> Figure:
     before = frame.drop_duplicates("model").assign(loss_stderr=0)
     rows = over_seeds(before.assign(loss=before["loss_before"]), "loss", ["m"])
     style.points(left, rows["m"], rows["value"], color=style.BLUE, linestyle="-", label="before")
-    models = usual_training(strong(study))
+    models = main_recipe(strong(study))
     zero = models[(models["initial_bias"] == "zero") & models["alpha"].isin(frame["alpha"])]
     if len(zero):
         rows = over_seeds(zero, "loss", ["m"])
@@ -168,7 +168,7 @@ def mechanism_theory(study: Study) -> Figure:
     """Mean-field theory of even frequencies (dashed) beside models trained from b = 0, and its local exponents."""
     figure, (left, right) = style.panels(1, 2, height=3.0, titles=["loss", "local exponent"])
     theory = study.read("mean_field")
-    models = usual_training(strong(study))
+    models = main_recipe(strong(study))
     models = models[(models["initial_bias"] == "zero") & (models["alpha"] == 0)]
     sizes = sorted(theory["n"].unique())
     for k, n in enumerate(sizes):

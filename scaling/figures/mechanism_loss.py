@@ -6,10 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from scaling.curves import LARGE_N
+from scaling.curves import LARGE_N, main_recipe
 from scaling.figures import style
 from scaling.figures.heat_map import heat_map
-from scaling.figures.study import Study, described, fullest, nearest, over_seeds, thinned
+from scaling.figures.study import Study, described, fullest, nearest, over_seeds, rounded, thinned
 
 
 GAMMA = -0.5556  # weight decay drawn, the paper's Fig. 7
@@ -37,14 +37,9 @@ def strong(study: Study) -> pd.DataFrame:
     return models[models["gamma"] == nearest(models["gamma"], GAMMA)]
 
 
-def usual_training(models: pd.DataFrame) -> pd.DataFrame:
-    """Return the models of the recipe that most models have."""
-    return models[models["training"] == models["training"].mode().iloc[0]] if len(models) else models
-
-
 def paired(study: Study) -> pd.DataFrame:
     """Return the models of `strong` whose data exponent was trained from both initial biases."""
-    models = usual_training(strong(study))
+    models = main_recipe(strong(study))
     models = models[models["initial_bias"].isin(list(INITIAL_BIAS))]
     both = models.groupby("alpha")["initial_bias"].transform("nunique") == len(INITIAL_BIAS)
     return models[both]
@@ -134,7 +129,7 @@ def _exponents(axes: Axes, study: Study) -> None:
         rows = fits[(fits["initial_bias"] == start) & (fits["gamma"] == models["gamma"].iloc[0])]
         rows = rows[(rows["frequency_law"] == "power_law") & (rows["n"] == models["n"].iloc[0])]
         rows = rows[(rows["learning_rate_factor"] == 1) & (rows["activation_density"].sub(1).abs() < 0.02)]
-        rows = rows.dropna(subset=["exponent"])
+        rows = rows[rows["training"] == models["training"].iloc[0]].dropna(subset=["exponent"])
         style.points(
             axes, rows["alpha"], rows["exponent"], rows["exponent_stderr"], color=colour, marker=marker, label=name
         )
@@ -181,7 +176,7 @@ def _shares(axes: Axes, models: pd.DataFrame) -> None:
 
 def mechanism_live(study: Study) -> Figure:
     """Represented features by norm (phi_half) and by function (phi_live): over (gamma, alpha), or against gamma."""
-    models = usual_training(study.sweep)
+    models = main_recipe(study.sweep)
     figure, axes = style.panels(
         1, 2, height=2.8, sharey=True, titles=[r"by norm: $\varphi_{1/2}$", r"by function: $\varphi_{\mathrm{live}}$"]
     )
@@ -213,7 +208,7 @@ def mechanism_live(study: Study) -> Figure:
 def mechanism_onset(study: Study) -> Figure:
     """Where features begin to fall silent: against the spread of the initial bias, and in other recipes."""
     figure, axes = style.panels(1, 3, height=2.9, titles=["silent features", "loss", "other recipes"])
-    models = usual_training(strong(study))
+    models = main_recipe(strong(study))
     spread = models["initial_bias"].str.extract(r"^normal([\d.]*)$")[0].replace("", "1")
     models = models.assign(spread=pd.to_numeric(spread.where(models["initial_bias"] != "zero", "0")))
     models = models.dropna(subset=["spread"])
@@ -240,7 +235,7 @@ def mechanism_onset(study: Study) -> Figure:
 
 def _recipes(axes: Axes, study: Study) -> None:
     """Loss from b ~ N(0, 1) over the loss from b = 0, against m, one line per recipe and learning rate."""
-    models = study.models
+    models = rounded(study.read("toy_models")).drop_duplicates("model")
     models = models[models["initial_bias"].isin(list(INITIAL_BIAS)) & (models["gamma"] < 0) & (models["n"] < LARGE_N)]
     models = models[(models["alpha"] == 0) & (models["activation_density"].sub(1).abs() < 0.02)]
     keys = ["training", "learning_rate_factor"]

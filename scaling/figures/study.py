@@ -9,7 +9,7 @@ import pandas as pd
 
 from scaling import tables
 from scaling.command import InputError
-from scaling.curves import CURVE, decay_sweep, regime, usual
+from scaling.curves import CURVE, decay_sweep, main_recipe, regime, usual
 from scaling.figures.style import number
 
 
@@ -80,9 +80,11 @@ class Study:
     def varying(self, column: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Models and exponents of the experiments in which a curve was trained at several values of `column`.
 
-        Each at the widths and seeds of its own experiment, so that the values compare.
+        Each at the widths and seeds of its own experiment, so that the values compare; by the main recipe, from the
+        paper's initial bias.
         """
-        models = rounded(self.read("toy_models"))
+        models = main_recipe(rounded(self.read("toy_models")))
+        models = models[models["initial_bias"] == "normal"]
         same = ["experiment", *(key for key in CURVE if key != column)]
         models = models[models.groupby(same, dropna=False)[column].transform("nunique") > 1]
         curves = models[["experiment", *CURVE]].drop_duplicates()

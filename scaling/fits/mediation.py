@@ -24,9 +24,8 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from scaling import command, geometry, tables
-from scaling.curves import STRONG
+from scaling.curves import CURVE, STRONG
 from scaling.fits.inputs import FloatArray
-from scaling.fits.parts import TRAINED
 
 
 PREDICTORS: dict[str, list[str]] = {
@@ -179,7 +178,7 @@ def strong_models(models: pd.DataFrame) -> pd.DataFrame:
     models = models.drop_duplicates("model")
     models = models[(models["activation_density"] - 1).abs() < 1e-6]
     models = models[models["learning_rate_factor"] == 1]
-    phi = models.groupby(TRAINED, dropna=False)["phi_half"].transform("mean")
+    phi = models.groupby(CURVE, dropna=False)["phi_half"].transform("mean")
     models = models[phi > STRONG]
     curve = models["model"].str.rsplit("/", n=1).str[0]
     return models.assign(curve=curve)

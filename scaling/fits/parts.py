@@ -30,7 +30,6 @@ PARTS = {
 }
 EQ_10 = ("own_loss", "own_loss_overlaps")  # the paper's Eq. 10 is no part of the loss and has no share
 LINE = ["n_points", "n_seeds", "m_min", "m_max", "exponent", "exponent_stderr", "exponent_low", "exponent_high"]
-TRAINED = ["training", *CURVE]  # a curve and its recipe
 
 
 def line_columns(m: "pd.Series[Any]", loss: "pd.Series[Any]", variable: str = "m") -> dict[str, Any]:
@@ -65,7 +64,7 @@ def scatter_explained(m: "pd.Series[Any]", loss: "pd.Series[Any]", part: "pd.Ser
 def part_table(models: pd.DataFrame) -> pd.DataFrame:
     """Return table toy_part_exponents of table toy_models: one row per curve and part of the loss, and Eq. 10."""
     rows = []
-    keys = ["experiment", *TRAINED]
+    keys = ["experiment", *CURVE]
     for key, group in models.groupby(keys, dropna=False, sort=True):
         for name, part_of in PARTS.items():
             part = part_of(group)
@@ -88,7 +87,7 @@ def intervention_exponents(interventions: pd.DataFrame) -> pd.DataFrame:
     """Return table intervention_exponents: L(m) after each intervention, and L against the factor on the overlaps."""
     rows = []
     for variable, others in (("m", ["scale"]), ("scale", ["m"])):
-        keys = [*TRAINED, "intervention", "refit", *others]
+        keys = [*CURVE, "intervention", "refit", *others]
         some = interventions[interventions["scale"] > 0] if variable == "scale" else interventions
         for key, group in some.groupby(keys, dropna=False, sort=True):
             columns = line_columns(group[variable], group["loss"], variable)
