@@ -380,6 +380,8 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "mechanism_parts": mechanism_blocks.mechanism_parts,
     "mechanism_exponents": mechanism_blocks.mechanism_exponents,
     "mechanism_interventions": mechanism_blocks.mechanism_interventions,
+    "paper_exponents": mechanism_blocks.paper_exponents,
+    "paper_silent": mechanism_blocks.paper_silent,
     "bigram_exponents": bigram_blocks.bigram_exponents,
     "bigram_excess": bigram_blocks.bigram_excess,
     "bigram_rivals": bigram_blocks.bigram_rivals,

@@ -89,6 +89,34 @@ def mechanism_exponents(recorded: Path) -> str:
     return lines(head, rows)
 
 
+def paper_exponents(recorded: Path) -> str:
+    """Exponents of the recorded part of the paper's study, in the folder `paper` below `recorded`."""
+    return mechanism_exponents(recorded / "paper")
+
+
+def paper_silent(recorded: Path) -> str:
+    """Least and largest silent share of the loss over the recorded alphas of the paper's study, by width and bias."""
+    models = recorded_table(recorded / "paper", "toy_models")
+    if models is None:
+        return NOT_RECORDED
+    models = strong(models).drop_duplicates("model")
+    models = models.assign(share=100 * models["loss_silent"] / models["loss"])
+    rows = []
+    for bias, start in START.items():
+        for m, group in models[models["initial_bias"] == bias].groupby("m"):
+            share, silent = group["share"], group["n_silent"]
+            rows.append(
+                [
+                    start,
+                    str(m),
+                    str(len(group)),
+                    f"{silent.min()} to {silent.max()}",
+                    f"{share.min():.0f} to {share.max():.0f} %",
+                ]
+            )
+    return lines(["b at the start", "m", "models", "silent features", "share of the loss"], rows)
+
+
 def finding(recorded: Path) -> str:
     """The main finding in one paragraph: silent features, losses and exponents from both initial biases."""
     exponents, models = (recorded_table(recorded, name) for name in ("toy_exponents", "toy_models"))
@@ -118,7 +146,23 @@ def finding(recorded: Path) -> str:
         f"{paper.loc[widest, 'loss']:.3f}, and α_m is {changes}; errors are standard errors of a line through six "
         "widths. "
         "[docs/mechanism.md](docs/mechanism.md) has the evidence, interventions, a lower bound by which the exponent "
-        "tends to 1 as n → ∞, and a check that takes five minutes."
+        "tends to 1 as n → ∞, and a check that takes five minutes." + over_alpha(recorded / "paper")
+    )
+
+
+def over_alpha(recorded: Path) -> str:
+    """Exponents from both initial biases over the alphas of the recorded part of the paper's study, one sentence."""
+    exponents = recorded_table(recorded, "toy_exponents")
+    if exponents is None:
+        return ""
+    fits = strong(exponents).dropna(subset=["exponent"]).sort_values("n_points", ascending=False)
+    fits = fits.drop_duplicates(["alpha", "initial_bias"]).pivot(
+        index="alpha", columns="initial_bias", values="exponent"
+    )
+    larger = (fits["zero"] > fits["normal"]).sum()
+    return (
+        f" Over the {len(fits)} values of α of the paper's study ([recorded at this γ](docs/paper_study.md)), α_m from "
+        f"b = 0 is {fits['zero'].min():.2f} to {fits['zero'].max():.2f}, larger than from b ~ N(0, 1) at {larger}."
     )
 
 

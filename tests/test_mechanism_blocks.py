@@ -34,6 +34,17 @@ def test_blocks_show_the_recorded_numbers(recorded):
     assert "| 0 | 25 | 0 | revived | 0.7260 (392) | 0.5320 ± 0.0040 (8) | 0.0" in after
 
 
+def test_blocks_of_the_paper_study_read_its_folder(recorded):
+    assert mechanism_blocks.paper_exponents(recorded) == mechanism_blocks.NOT_RECORDED
+    (recorded / "paper").mkdir()
+    for name in ("toy_models", "toy_exponents"):
+        (recorded / f"{name}.csv").rename(recorded / "paper" / f"{name}.csv")
+    assert len(mechanism_blocks.paper_exponents(recorded).splitlines()) == 2 + 2 * 3
+    silent = mechanism_blocks.paper_silent(recorded).splitlines()
+    assert len(silent) == 2 + 2 * 6
+    assert silent[2].startswith("| N(0, 1) | 10 | ")
+
+
 def test_blocks_without_tables_say_so(tmp_path):
-    for block in ("mechanism_parts", "mechanism_exponents", "mechanism_interventions"):
+    for block in ("mechanism_parts", "mechanism_exponents", "mechanism_interventions", "paper_silent"):
         assert getattr(mechanism_blocks, block)(tmp_path) == mechanism_blocks.NOT_RECORDED
