@@ -159,8 +159,11 @@ def error_of(column: str, columns: Sequence[str]) -> str | None:
 
 
 def part(frame: pd.DataFrame, meanings: dict[str, str], title: str) -> str:
-    """One table of a page, without its empty columns; errors are in the cells of their numbers."""
-    columns = [str(column) for column in frame if frame[column].notna().any()]
+    """One table of a page; errors are in the cells of their numbers.
+
+    Empty columns are left out, but a table without rows keeps its columns.
+    """
+    columns = [str(column) for column in frame if frame.empty or frame[column].notna().any()]
     pairs = {column: error_of(column, columns) for column in columns}
     kept = [column for column in columns if column not in pairs.values()]
     head = "".join(

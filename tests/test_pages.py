@@ -80,6 +80,11 @@ def test_the_file_comes_back(things: Path) -> None:
     assert base64.b64decode(data[1]) == things.read_bytes()
 
 
+def test_a_table_without_rows_keeps_its_columns(things: Path) -> None:
+    tables.write("things", pd.DataFrame(ROWS)[:0], things)
+    assert pages.page("things", things).count("<th ") == len(THINGS["columns"])
+
+
 def test_nothing_is_loaded(things: Path) -> None:
     text = pages.page("things", things)
     assert re.findall(r"""(?:src|href)\s*=\s*["'](?!data:)""", text) == []
