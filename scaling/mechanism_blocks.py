@@ -28,6 +28,15 @@ def strong(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[usual & near & ((frame["activation_density"] - 1).abs() < 1e-6)]
 
 
+def strong_exponents(exponents: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of toy_exponents that `strong` selects and that have alpha and a fit, one per alpha and bias.
+
+    Of experiments that share a curve, the one with most models is kept.
+    """
+    rows = strong(exponents).dropna(subset=["alpha", "exponent"]).sort_values("n_points", ascending=False)
+    return rows.drop_duplicates(["alpha", "initial_bias"])
+
+
 def lines(head: list[str], rows: list[list[str]]) -> str:
     """Return a Markdown table, or a note without rows."""
     cells = [head, ["---"] * len(head), *rows]
@@ -67,9 +76,7 @@ def mechanism_exponents(recorded: Path) -> str:
         return NOT_RECORDED
     models = strong(models).drop_duplicates("model")
     rows = []
-    exponents = strong(exponents).dropna(subset=["alpha", "exponent"])
-    exponents = exponents.sort_values("n_points", ascending=False).drop_duplicates(["alpha", "initial_bias"])
-    for row in exponents.sort_values(["alpha", "initial_bias"]).to_dict("records"):
+    for row in strong_exponents(exponents).sort_values(["alpha", "initial_bias"]).to_dict("records"):
         if row["initial_bias"] not in START:
             continue
         curve = models[(models["alpha"] == row["alpha"]) & (models["initial_bias"] == row["initial_bias"])]
@@ -127,8 +134,7 @@ def finding(recorded: Path) -> str:
     paper, zero = even.loc["normal"], even.loc["zero"]
     share = 100 * (paper["loss_silent"] / paper["loss"])[lambda part: part.index >= 25]
     live_from, widest = zero.index[zero["n_silent"] == 0].min(), zero.index.max()
-    fits = strong(exponents).dropna(subset=["exponent"]).sort_values("n_points", ascending=False)
-    fits = fits.drop_duplicates(["alpha", "initial_bias"]).set_index(["alpha", "initial_bias"])
+    fits = strong_exponents(exponents).set_index(["alpha", "initial_bias"])
 
     def exponent(alpha: float, initial_bias: str) -> str:
         row = fits.xs((alpha, initial_bias))
@@ -155,10 +161,7 @@ def over_alpha(recorded: Path) -> str:
     exponents = recorded_table(recorded, "toy_exponents")
     if exponents is None:
         return ""
-    fits = strong(exponents).dropna(subset=["exponent"]).sort_values("n_points", ascending=False)
-    fits = fits.drop_duplicates(["alpha", "initial_bias"]).pivot(
-        index="alpha", columns="initial_bias", values="exponent"
-    )
+    fits = strong_exponents(exponents).pivot(index="alpha", columns="initial_bias", values="exponent")
     larger = (fits["zero"] > fits["normal"]).sum()
     return (
         f" Over the {len(fits)} values of α of the paper's study ([recorded at this γ](docs/paper_study.md)), α_m from "

@@ -88,8 +88,7 @@ def silent_features(models: pd.DataFrame) -> Iterator[str]:
 
 def exponents_by_start(exponents: pd.DataFrame) -> Iterator[str]:
     """Exponents from b = 0 beside those from b ~ N(0, 1), for each alpha that has both."""
-    fits = mechanism_blocks.strong(exponents).dropna(subset=["alpha", "exponent"])
-    fits = fits.sort_values("n_points", ascending=False).drop_duplicates(["alpha", "initial_bias"])
+    fits = mechanism_blocks.strong_exponents(exponents)
     both = fits[fits["initial_bias"] == "zero"].merge(
         fits[fits["initial_bias"] == "normal"], on="alpha", suffixes=("", "_normal")
     )

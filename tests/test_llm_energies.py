@@ -72,6 +72,7 @@ def test_exact_energies_are_the_definitions() -> None:
     pair, loss = exact(W)
     assert found.pair_energy == pytest.approx(pair, abs=1e-5)
     assert found.own_loss == pytest.approx(loss, abs=1e-5)
+    assert geometry.own_direction_loss(W)[0] == pytest.approx(loss, abs=1e-12)  # the same equation, rows in memory
     assert found.n_rows == 300
     assert (found.pair_energy_stderr == 0).all()
     assert found.own_loss_stderr == 0

@@ -127,6 +127,8 @@ def test_the_figure_draws_full_and_empty_tables(tmp_path: Path) -> None:
     drawn = figure.toy_correlation(models, fits.exponent_table(models))
     assert all(axes.has_data() for axes in drawn.axes)
     style.save(drawn, tmp_path / "a.svg")
+    many = pd.concat([models.assign(alpha=alpha) for alpha in range(7)])  # more than there are markers
+    assert figure.toy_correlation(many, fits.exponent_table(many)).axes[0].has_data()
     nothing = figure.toy_correlation(models.iloc[:0], fits.exponent_table(models).iloc[:0])
     assert "no such model" in " ".join(
         text.get_text().replace("\n", " ") for text in nothing.findobj(matplotlib.text.Text)

@@ -6,6 +6,7 @@ python -m scaling.figures.correlation --models toy_correlation.csv --exponents c
 import argparse
 import logging
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,9 @@ def toy_correlation(models: pd.DataFrame, exponents: pd.DataFrame) -> Figure:
 
     Blocks of the most frequent size are shown.
     """
-    for_size = models["block_size"].mode()
-    models, exponents = (frame[frame["block_size"].isin(for_size[:1])] for frame in (models, exponents))
-    marker = dict(zip(sorted(models["alpha"].unique()), MARKERS, strict=False))
+    size = models["block_size"].mode()
+    models, exponents = (frame[frame["block_size"].isin(size[:1])] for frame in (models, exponents))
+    marker = dict(zip(sorted(models["alpha"].unique()), cycle(MARKERS), strict=False))
     figure, axes = style.panels(1, 3, height=2.8, titles=[*REGIMES, "exponent"])
     for axis, strong in zip(axes, REGIMES.values(), strict=False):
         part = models[(models["gamma"] < 0) == strong]
@@ -91,10 +92,10 @@ def toy_correlation(models: pd.DataFrame, exponents: pd.DataFrame) -> Figure:
         axes[2].axhline(1, **style.THEORY)
         axes[2].set(xlabel=r"correlation $\rho$", ylabel=r"exponent $\alpha_m$")
         axes[2].legend(fontsize=6.5)
-    size = ", ".join(f"blocks of {size} features" for size in for_size[:1])
+    blocks = ", ".join(f"blocks of {features} features" for features in size[:1])
     style.foot(
         figure,
-        f"Bars: standard deviation over seeds; in (c) standard error of the line. Dashed: 1. {size.capitalize()}.",
+        f"Bars: standard deviation over seeds; in (c) standard error of the line. Dashed: 1. {blocks.capitalize()}.",
     )
     return figure
 

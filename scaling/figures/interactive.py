@@ -55,12 +55,10 @@ for (const [name, spec] of Object.entries(charts)) vegaEmbed("#" + name, spec, {
 
 
 def models_of(frame: pd.DataFrame) -> pd.DataFrame:
-    """Models of the decay sweep at the usual training, with the n and the recipe that most have; one row per model."""
-    models = decay_sweep(rounded(frame).drop_duplicates("model"))
-    models = usual(models).dropna(subset=["alpha"])
+    """Models of the decay sweep with the n that most have; one row per model."""
+    models = decay_sweep(rounded(frame).drop_duplicates("model")).dropna(subset=["alpha"])
     if len(models):
-        for column in ("n", "training"):
-            models = models[models[column] == models[column].mode().iloc[0]]
+        models = models[models["n"] == models["n"].mode().iloc[0]]
     models = models.sort_values(["gamma", "alpha", "m", "seed"], kind="stable").reset_index(drop=True)
     return models.assign(cell=_cell(models))
 
