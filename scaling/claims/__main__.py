@@ -20,8 +20,10 @@ from scaling.claims import (  # noqa: F401  (importing a module registers its cl
     registry,
     suites,
     toy_exponents,
-    toy_geometry,
     toy_laws,
+    toy_overlaps,
+    toy_represented,
+    toy_weak_loss,
     training_time,
 )
 from scaling.claims.study import Study
