@@ -43,6 +43,15 @@ def test_a_caption_names_the_figure_by_its_number_in_the_paper(name: str) -> Non
         assert number.split(", ")[-1].split("-")[0] in caption
 
 
+def test_a_figure_without_its_experiments_is_not_drawn() -> None:
+    def drawn(*experiments: str) -> set[str]:
+        found = read_drawings(TABLE, experiments).values()
+        return {figure.name for drawing in found for figure in drawing.figures}
+
+    assert set(FIGURES) - drawn("decay_sweep") == {"mechanism_onset"}
+    assert drawn("initial_bias_spread") == drawn("initial_bias_recipes") == set(FIGURES)
+
+
 def test_the_sheet_shows_figures_of_the_table() -> None:
     assert set(read_overview(TABLE)) <= set(FIGURES)
 

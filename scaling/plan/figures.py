@@ -1,5 +1,6 @@
 """The table of figures, workflow/figures.yaml: number in the paper, title, and the tables that each is drawn from."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ class Figure:
     title: str
     paper: str = NOT_IN_THE_PAPER  # its number in the paper
     category: str  # of the report
+    needs: tuple[str, ...] = ()  # experiments of the config, one of which it needs; none: it is always drawn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,15 +56,21 @@ def pictures(*drawings: Drawing) -> list[str]:
     return [f"results/figures/{figure.name}.{ending}" for figure in figures for ending in ("svg", "png")]
 
 
-def read_drawings(path: Path) -> dict[str, Drawing]:
-    """Return the jobs that draw by the name of their rule."""
+def read_drawings(path: Path, experiments: Collection[str] | None = None) -> dict[str, Drawing]:
+    """Return the jobs that draw by the name of their rule.
+
+    With `experiments`, those of the config that are not empty, figures that need another one are left out.
+    """
     found = {}
     for rule, entry in yaml.safe_load(path.read_text(encoding="utf-8"))["drawings"].items():
         settings: dict[str, Any] = dict(entry)
         category = settings.pop("category")
         figures = [
-            Figure(name=name, **{"category": category, **columns}) for name, columns in settings.pop("figures").items()
+            Figure(name=name, **{"category": category, **columns, "needs": tuple(columns.get("needs", ()))})
+            for name, columns in settings.pop("figures").items()
         ]
+        if experiments is not None:
+            figures = [figure for figure in figures if not figure.needs or set(figure.needs) & set(experiments)]
         found[rule] = Drawing(figures=figures, **settings)
     return found
 

@@ -61,8 +61,6 @@ from scaling.toy.study import (
 )
 from scaling.toy.summary import trained
 
-DRAWINGS = read_drawings(ROOT / "workflow" / "figures.yaml")
-
 
 def checked_config(config):
     """The config with every default, or one line that says which key, which value and what is allowed."""
