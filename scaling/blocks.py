@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from scaling import bigram_blocks, mechanism_blocks, tables
+from scaling import bigram_blocks, correlation_blocks, mechanism_blocks, tables
 from scaling.command import InputError
 from scaling.curves import usual
 from scaling.plan.figures import NOT_IN_THE_PAPER, read_drawings
@@ -386,6 +386,7 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "bigram_excess": bigram_blocks.bigram_excess,
     "bigram_rivals": bigram_blocks.bigram_rivals,
     "time_exponents": bigram_blocks.time_exponents,
+    "correlation": correlation_blocks.correlation,
     "rules": rules,
     "gallery": gallery,
 }

@@ -210,7 +210,7 @@ def test_two_points_are_a_status(n: int) -> None:
 
 
 def test_excluding_more_points_than_there_are_is_an_input_error() -> None:
-    with pytest.raises(InputError, match=r"excluded points must be 0 \.\. 4 of 5, got 5"):
+    with pytest.raises(InputError, match=r"excluded points must be 0 \.\. 4, got 5"):
         chinchilla.kept(np.arange(1.0, 6), 5)
 
 

@@ -1,4 +1,4 @@
-"""Gradient flow of bigram models: excess against time under gradient descent with a small constant step.
+"""Follow the gradient flow of bigram models: excess against time under gradient descent with a small constant step.
 
 python -m scaling.bigram.flow --study '{...}' --counts results/bigram/counts --output bigram_flow.csv
 
@@ -27,10 +27,10 @@ POINTS = 60  # of the curve, equally spaced in log time
 
 
 def descend(matrix: Matrix, cell: Cell, time: float, step_size: float) -> Iterator[tuple[float, float]]:
-    """Gradient descent on the excess from the initial weights: (t, excess), t = steps x step_size up to `time`.
+    """Yield (t, excess) under gradient descent from the initial weights, t = steps x step_size up to `time`.
 
-    A, W and b follow d theta/dt = -grad excess as step_size goes to 0. Raises InputError when the excess grows beyond
-    its start, which means that step_size is too large.
+    A, W and b follow d theta/dt = -grad excess as step_size goes to 0. Raises InputError if the excess exceeds its
+    initial value, which means that step_size is too large.
     """
     target = Target.of(matrix, np.float32)
     weights = initial_weights(matrix, cell)
@@ -48,7 +48,7 @@ def descend(matrix: Matrix, cell: Cell, time: float, step_size: float) -> Iterat
 
 
 def main() -> None:
-    """Follow every run of the study, write one table."""
+    """Parse the command line, follow every run of the study, write one table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--study", required=True, help="the config's bigram section as JSON")
     parser.add_argument("--counts", type=Path, required=True, help="folder of the counts, named by vocabulary")

@@ -1,7 +1,7 @@
-"""The 245 Chinchilla points: fetched from their public repository at a pinned commit, or taken from a local file.
+"""Read the 245 Chinchilla points from their public repository at a pinned commit, or from a local file.
 
-They are digitised from Fig. 4 of Hoffmann et al. 2022 by Epoch AI (github.com/epoch-research/analyzing-chinchilla)
-and are not included here. Without a network, the table is written without rows, and the rest of the study continues.
+They were digitized from Fig. 4 of Hoffmann et al. 2022 by Epoch AI (github.com/epoch-research/analyzing-chinchilla)
+and are not included here. Without a network, the table is empty and the rest of the study continues.
 """
 
 import argparse
@@ -35,10 +35,10 @@ def obtain(
     consequence: str = f"the Chinchilla part is not run: {HOW_TO}",
     timeout: float = 5.0,
 ) -> bytes | None:
-    """The bytes of the file at `source`, a URL or a path, checked by `sha256` where that is given.
+    """Return the bytes of the file at `source`, a URL or a path, checked against `sha256` if given.
 
-    None, with a line in the log that ends in `consequence`, when a URL does not answer or answers with other bytes.
-    Raises InputError when a local file is missing or has another hash.
+    Logs a warning that ends in `consequence` and returns None if a URL does not respond or sends other bytes.
+    Raises InputError if a local file is missing or has another hash.
     """
     remote = source.startswith(("https://", "http://"))
     try:
@@ -58,13 +58,13 @@ def obtain(
 
 
 def download(url: str, timeout: float) -> bytes:
-    """The first MiB that `url` answers with; raises OSError or HTTPException when it does not answer."""
+    """Return the first MiB of `url`. Raises OSError or HTTPException if there is no response."""
     with urllib.request.urlopen(url, timeout=timeout) as answer:
         return bytes(answer.read(LARGEST))
 
 
 def parse(data: bytes) -> pd.DataFrame:
-    """Table chinchilla_points: N (`Model Size`), D = FLOP / (6 N), loss; rows in the file's order."""
+    """Return table chinchilla_points: N (`Model Size`), D = FLOP / (6 N), loss; rows in the order of the file."""
     frame = pd.read_csv(io.BytesIO(data))
     parameters = frame["Model Size"]
     return pd.DataFrame(
@@ -73,7 +73,7 @@ def parse(data: bytes) -> pd.DataFrame:
 
 
 def empty() -> pd.DataFrame:
-    """The table without rows."""
+    """Return the table without rows."""
     return pd.DataFrame({"parameters": [], "tokens": [], "loss": []}, dtype="float64")
 
 
