@@ -26,6 +26,7 @@ from scaling.bigram.model import BLOCK, Weights, softmax_rows
 from scaling.bigram.study import Cell, MatrixSettings, cells, matrices
 from scaling.bigram.training import read_matrix
 from scaling.command import InputError, run
+from scaling.study_option import section
 
 
 FloatArray = NDArray[np.float64]
@@ -196,13 +197,14 @@ def write(section: Mapping[str, Any], counts: Path, folder: Path, models: Path, 
 def main() -> None:
     """Parse the command line and measure the models of the study."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--study", required=True, help="the config's bigram section as JSON")
+    parser.add_argument("--study", required=True, help="config file (YAML), or its bigram section as JSON text")
     parser.add_argument("--counts", type=Path, required=True, help="folder of the counts, named by vocabulary")
     parser.add_argument("--folder", type=Path, required=True, help="folder of the trained models")
     parser.add_argument("--models", type=Path, required=True, help="table bigram_models to write")
     parser.add_argument("--ranks", type=Path, required=True, help="table bigram_ranks to write")
     arguments = parser.parse_args()
-    write(json.loads(arguments.study), arguments.counts, arguments.folder, arguments.models, arguments.ranks)
+    study = section(arguments.study, "bigram", ["matrices", "models"])
+    write(study, arguments.counts, arguments.folder, arguments.models, arguments.ranks)
 
 
 if __name__ == "__main__":
