@@ -7,6 +7,7 @@ import pandas as pd
 
 from scaling import geometry, tables
 from scaling.curves import main_recipe
+from scaling.recorded import table_path
 
 
 GAMMA = -0.5555555556
@@ -16,7 +17,7 @@ NOT_RECORDED = "*Not in the recorded run.*"
 
 def recorded_table(recorded: Path, name: str) -> pd.DataFrame | None:
     """Return a table of the recorded run, if it has it."""
-    path = recorded / f"{name}.csv"
+    path = table_path(recorded, name)
     return tables.read(name, path) if path.is_file() else None
 
 
