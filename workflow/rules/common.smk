@@ -29,7 +29,7 @@ from scaling.llm.family.members import by_curve
 from scaling.llm.family.members import members as family_members
 from scaling.llm.family.members import recipe_of
 from scaling.plan.config import checked, read_schemas
-from scaling.plan.figures import pictures, read_drawings, read_overview
+from scaling.plan.figures import drawn, pictures, read_drawings, read_overview
 from scaling.plan.jobs import (
     asked,
     attempt,
@@ -61,8 +61,6 @@ from scaling.toy.study import (
     training_arguments,
 )
 from scaling.toy.summary import trained
-
-DRAWINGS = read_drawings(ROOT / "workflow" / "figures.yaml")
 
 
 def checked_config(config):
