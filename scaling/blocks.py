@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from scaling import bias_blocks, bigram_blocks, intervention_blocks, mechanism_blocks, tables
+from scaling import bias_blocks, bigram_blocks, correlation_blocks, intervention_blocks, mechanism_blocks, tables
 from scaling.command import InputError
 from scaling.curves import usual
 from scaling.markdown import markdown_table, number
@@ -380,6 +380,7 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "bigram_excess": bigram_blocks.bigram_excess,
     "bigram_rivals": bigram_blocks.bigram_rivals,
     "time_exponents": bigram_blocks.time_exponents,
+    "correlation": correlation_blocks.correlation,
     "rules": rules,
     "gallery": gallery,
 }

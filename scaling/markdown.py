@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from scaling import tables
+from scaling.recorded import table_path
 
 
 NOT_RECORDED = "*Not in the recorded run.*"
@@ -12,7 +13,7 @@ NOT_RECORDED = "*Not in the recorded run.*"
 
 def recorded_table(recorded: Path, name: str) -> pd.DataFrame | None:
     """Return a table of the recorded run, if it has it."""
-    path = recorded / f"{name}.csv"
+    path = table_path(recorded, name)
     return tables.read(name, path) if path.is_file() else None
 
 

@@ -1,11 +1,13 @@
 """The table of figures, workflow/figures.yaml: number in the paper, title, and the tables that each is drawn from."""
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from scaling.toy.cell import Cell
 
 
 NOT_IN_THE_PAPER = "not in the paper"
@@ -19,7 +21,21 @@ class Figure:
     title: str
     paper: str = NOT_IN_THE_PAPER  # its number in the paper
     category: str  # of the report
-    needs: tuple[str, ...] = ()  # experiments of the config, one of which it needs; none: it is always drawn
+    needs: Mapping[str, int] = field(default_factory=dict)  # setting of toy models: fewest values that it must take
+
+    def is_met(self, cells: Iterable[Cell]) -> bool:
+        """Return whether models alike but for a needed setting, m and seed have enough values of it."""
+        alike: dict[tuple[Any, ...], set[Any]] = {}
+        for cell in cells:
+            settings = asdict(cell)
+            for name in self.needs:
+                rest = tuple(value for key, value in settings.items() if key not in {name, "m", "seed"})
+                alike.setdefault((name, rest), set()).add(settings[name])
+        most = {
+            name: max((len(found) for (key, _), found in alike.items() if key == name), default=0)
+            for name in self.needs
+        }
+        return all(most[name] >= fewest for name, fewest in self.needs.items())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,21 +72,25 @@ def pictures(*drawings: Drawing) -> list[str]:
     return [f"results/figures/{figure.name}.{ending}" for figure in figures for ending in ("svg", "png")]
 
 
-def read_drawings(path: Path, experiments: Collection[str] | None = None) -> dict[str, Drawing]:
-    """Return the jobs that draw by the name of their rule.
+def drawn(drawings: Mapping[str, Drawing], cells: Iterable[Cell]) -> dict[str, Drawing]:
+    """Return the drawings with the figures alone for which the study trains the models that they need."""
+    cells = list(cells)
+    kept = {
+        rule: replace(drawing, figures=[figure for figure in drawing.figures if figure.is_met(cells)])
+        for rule, drawing in drawings.items()
+    }
+    return {rule: drawing for rule, drawing in kept.items() if drawing.figures}
 
-    With `experiments`, those of the config that are not empty, figures that need another one are left out.
-    """
+
+def read_drawings(path: Path) -> dict[str, Drawing]:
+    """Return the jobs that draw by the name of their rule."""
     found = {}
     for rule, entry in yaml.safe_load(path.read_text(encoding="utf-8"))["drawings"].items():
         settings: dict[str, Any] = dict(entry)
         category = settings.pop("category")
         figures = [
-            Figure(name=name, **{"category": category, **columns, "needs": tuple(columns.get("needs", ()))})
-            for name, columns in settings.pop("figures").items()
+            Figure(name=name, **{"category": category, **columns}) for name, columns in settings.pop("figures").items()
         ]
-        if experiments is not None:
-            figures = [figure for figure in figures if not figure.needs or set(figure.needs) & set(experiments)]
         found[rule] = Drawing(figures=figures, **settings)
     return found
 
