@@ -1,5 +1,6 @@
 """The blocks of docs/mechanism.md on the initial bias: wide models, recipes, spreads of b, densities, weak decay."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,7 +102,10 @@ def pairs(models: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame, pd.DataFram
 
 
 def mechanism_recipes(recorded: Path) -> str:
-    """Loss and silent features from both initial biases for each training recipe and learning rate, alpha = 0."""
+    """Loss and silent features from both initial biases for each training recipe and learning rate, alpha = 0.
+
+    Widths that only one recipe has are left out.
+    """
     models = trained(recorded)
     if models is None:
         return NOT_RECORDED
@@ -120,9 +124,10 @@ def mechanism_recipes(recorded: Path) -> str:
                     f"{mean_loss(normal) / mean_loss(zero):.2f}",
                 ]
             )
-    variants = {(row[0], row[1]) for row in rows}
+    counts = Counter(row[2] for row in rows)
+    rows = [row for row in rows if counts[row[2]] > 1]
     head = ["recipe", "rates ×", "m", "loss from N(0, 1) (silent features)", "loss from 0", "ratio"]
-    return markdown_table(head, rows if len(variants) > 1 else [])
+    return markdown_table(head, rows)
 
 
 def mechanism_spreads(recorded: Path) -> str:
