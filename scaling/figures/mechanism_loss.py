@@ -189,7 +189,7 @@ def mechanism_live(study: Study) -> Figure:
     if len(cells) >= 0.8 * cells["gamma"].nunique() * cells["alpha"].nunique() and cells["alpha"].nunique() > 3:
         mean = models.groupby(["gamma", "alpha"], as_index=False)[list(columns)].mean()
         for panel, column in zip(axes, columns, strict=True):
-            heat_map(panel, mean, column, limits=(0.0, 1.0), ticks=4)
+            heat_map(panel, mean, column, limits=(0.0, 1.0))
     else:
         models = models[models["alpha"] == fullest(models, "alpha", "gamma", 1)]
         widths = thinned(models["m"], 4)
