@@ -7,9 +7,7 @@ the blocks; `check` fails when a document differs from what `write` would write.
 
 import argparse
 import datetime
-import importlib.metadata
 import logging
-import platform
 import re
 from pathlib import Path
 
@@ -19,10 +17,9 @@ from PIL import Image
 from scaling import command, tables
 from scaling.blocks import BLOCKS
 from scaling.command import InputError, whole_file
-from scaling.recorded import provenance, write_manifest
+from scaling.recorded import provenance, versions, write_manifest
 
 
-PACKAGES = ["numpy", "scipy", "pandas", "torch", "numba", "snakemake", "transformers"]
 SHEET_WIDTH = 1600  # pixels, of the sheet of all figures
 PICTURE_WIDTH = 840  # pixels: two beside each other on a README's page, sharp on a dense screen
 
@@ -61,8 +58,7 @@ def record_tables(paths: list[Path], configs: list[Path], recorded: Path, date: 
         tables.write(path.stem, tables.read(path.stem, path), recorded / path.name)
     run = {
         "date": date.isoformat(),
-        "versions": {"Python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in PACKAGES},
+        "versions": versions(),
         "provenance": provenance(),
         "config": {path.name: yaml.safe_load(path.read_text(encoding="utf-8")) for path in configs},
     }

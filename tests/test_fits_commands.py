@@ -157,6 +157,10 @@ def test_wrong_bytes_and_missing_files_are_refused(tmp_path: Path, call: Callabl
         points.obtain(str(file))
     with pytest.raises(SystemExit, match=r"^error: No such file or directory: .*nowhere\.csv"):
         call(points.main, "--source", tmp_path / "nowhere.csv", "--output", tmp_path / "points.csv")
+    with pytest.raises(InputError, match="no column Model Size, Training FLOP, loss; the columns are x, y; give"):
+        points.parse(file.read_bytes(), "points.csv")
+    with pytest.raises(InputError, match=r"points\.csv: not a CSV table"):
+        points.parse(b"", "points.csv")
 
 
 @pytest.mark.parametrize(
@@ -210,7 +214,7 @@ def test_two_points_are_a_status(n: int) -> None:
 
 
 def test_excluding_more_points_than_there_are_is_an_input_error() -> None:
-    with pytest.raises(InputError, match=r"excluded points must be 0 \.\. 4 of 5, got 5"):
+    with pytest.raises(InputError, match=r"excluded points must be 0 \.\. 4, got 5"):
         chinchilla.kept(np.arange(1.0, 6), 5)
 
 

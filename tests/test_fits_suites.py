@@ -88,7 +88,7 @@ def test_selections(keep: dict[str, Any], kept: int) -> None:
 
 def test_a_bound_on_a_column_that_is_not_there_is_named() -> None:
     runs = pd.DataFrame({"width": [1.0], "depth": np.nan, "data": 1.0, "parameters": 1.0, "loss": 1.0})
-    with pytest.raises(InputError, match="keeps runs by depth, which the suite's columns do not give"):
+    with pytest.raises(InputError, match="has bounds on depth, but the suite has no such column"):
         suites.select(runs, {"keep": {"depth": {"min": 2}}, "highest_losses_left_out": 0})
 
 

@@ -61,7 +61,7 @@ def test_index_that_names_the_wrong_file(root: Path, tmp_path: Path) -> None:
     save_file({"a": np.zeros(3, np.float32)}, folder / "model-1.safetensors")
     index = {"weight_map": {"lm_head.weight": "model-1.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    with pytest.raises(UnsupportedCheckpointError, match="which lacks it"):
+    with pytest.raises(UnsupportedCheckpointError, match="which the index lists"):
         load_head(Folder(folder), tmp_path)
 
 
@@ -71,7 +71,7 @@ def test_cut_file(repo: str, kept: int, root: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(root / repo, tmp_path / "cut")
     (file,) = folder.glob("*model.*")
     file.write_bytes(file.read_bytes()[:kept])
-    with pytest.raises(UnsupportedCheckpointError, match=r"cut|not a safetensors file|not a torch archive"):
+    with pytest.raises(UnsupportedCheckpointError, match=r"truncated|not a safetensors file|not a torch archive"):
         load_head(Folder(folder), tmp_path)
 
 
@@ -96,7 +96,7 @@ def test_reads_are_bounded(tmp_path: Path) -> None:
         handle.truncate(1 << 40)
     with pytest.raises(BadFileError, match="at most"):
         read(LocalFile(tmp_path / "sparse"), 0, 1 << 40)
-    with pytest.raises(BadFileError, match="cut or corrupt"):
+    with pytest.raises(BadFileError, match="truncated or corrupt"):
         read(LocalFile(tmp_path / "sparse"), 1 << 40, 1)
 
 
@@ -167,7 +167,7 @@ def test_a_nest_of_shared_tuples_costs_nothing(tmp_path: Path) -> None:
 def test_other_archives_are_refused(root: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "none.bin", "w") as handle:
         handle.writestr("a.txt", "x")
-    with pytest.raises(UnsupportedCheckpointError, match="0 members"):
+    with pytest.raises(UnsupportedCheckpointError, match="it has 0 members"):
         TorchFile(LocalFile(tmp_path / "none.bin"))
     with zipfile.ZipFile(tmp_path / "packed.bin", "w", zipfile.ZIP_DEFLATED) as handle:
         handle.writestr("archive/data.pkl", pickle.dumps({}, protocol=2))
@@ -185,5 +185,5 @@ def test_other_archives_are_refused(root: Path, tmp_path: Path) -> None:
         replace(view, storage=replace(view.storage, dtype="LongStorage")),
     ):
         good.views["lm_head.weight"] = wrong
-        with pytest.raises(UnsupportedCheckpointError, match=r"storage|a head has"):
+        with pytest.raises(UnsupportedCheckpointError, match=r"storage|supported are"):
             good.tensor("lm_head.weight")

@@ -158,12 +158,12 @@ def test_format_before_torch_1_6_is_refused_by_name(made, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"model_type": "no-such-thing"}, "knows no architecture 'no-such-thing'"),
-        ({"model_type": ["llama"]}, "knows no architecture"),
-        ({}, "knows no architecture"),
-        ({"model_type": "llama", "hidden_size": "wide"}, "no causal language model"),
-        ({"model_type": "t5"}, "no causal language model"),
-        ({"model_type": "qwen2", "vocab_size": 400}, "no output matrix for 400 tokens"),
+        ({"model_type": "no-such-thing"}, "has no architecture 'no-such-thing'"),
+        ({"model_type": ["llama"]}, "has no architecture"),
+        ({}, "has no architecture"),
+        ({"model_type": "llama", "hidden_size": "wide"}, "cannot build a causal language model"),
+        ({"model_type": "t5"}, "cannot build a causal language model"),
+        ({"model_type": "qwen2", "vocab_size": 400}, "not an output matrix for 400 tokens"),
     ],
 )
 def test_strange_config_is_named(config: dict, message: str, made, tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def test_ignored_range_is_noticed_before_the_file_is_read(hub: FakeHub, tmp_path
 
 def test_a_body_shorter_for_ever_is_given_up(hub: FakeHub, tmp_path: Path) -> None:
     hub.fault("org/safe/model.safetensors", "cut", after=100_000, skip=1, times=-1)
-    with pytest.raises(UnavailableError, match="did not come after 3 tries"):
+    with pytest.raises(UnavailableError, match="are missing after 3 tries"):
         head(hub, tmp_path)
 
 
@@ -192,13 +192,13 @@ def test_missing_revision_and_file(hub: FakeHub, tmp_path: Path) -> None:
 
 def test_redirects_in_a_circle(hub: FakeHub) -> None:
     hub.renamed["org/round"] = "org/round"
-    with pytest.raises(BadAnswerError, match="in a circle"):
+    with pytest.raises(BadAnswerError, match="too many redirects"):
         remote(hub, "org/round").open("config.json")
 
 
 def test_id_that_is_none(hub: FakeHub) -> None:
     for repo in ("a/b/c", "../etc", "a b", ""):
-        with pytest.raises(InputError, match="not an id of the Hub"):
+        with pytest.raises(InputError, match="not a Hub id"):
             remote(hub, repo)
 
 

@@ -1,1 +1,1 @@
-"""Attention as clustering: one kernel, the systems that it carries, and its repulsive counterpart in superposition."""
+"""Attention as clustering: one kernel, systems built on it, and its repulsive counterpart in superposition."""

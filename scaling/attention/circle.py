@@ -1,7 +1,7 @@
 """Tokens on the circle: growing modes, metastable clusters, Renyi centres, and thresholds of synchronisation and noise.
 
-Around the uniform density, the Fourier mode k of the tokens grows at the rate k^2 I_k(beta) / beta under USA, and at
-that rate divided by I_0(beta) under SA (arXiv 2410.23228). I_k is the modified Bessel function of the first kind.
+Around the uniform density, Fourier mode k of the tokens grows at the rate k^2 I_k(beta) / beta under USA, and at that
+rate divided by I_0(beta) under SA (arXiv 2410.23228). I_k is the modified Bessel function of the first kind.
 """
 
 import math
@@ -49,7 +49,7 @@ def mode_amplitudes(theta: Array, modes: NDArray[np.integer]) -> Array:
 
 
 def count_clusters(theta: Array, gap: float = 0.05) -> int:
-    """Groups of angles (n,) that no gap larger than `gap` (rad) splits; at least 1."""
+    """Number of groups of angles (n,) separated by gaps larger than `gap` (rad); at least 1."""
     ordered = np.sort(np.mod(theta, 2 * np.pi))
     gaps = np.diff(np.append(ordered, ordered[0] + 2 * np.pi))
     return max(int(np.sum(gaps > gap)), 1)
@@ -68,7 +68,7 @@ def renyi_centres(x: Array, delta: float, strong: bool = False) -> list[int]:
 
 
 def parking_constant() -> float:
-    """Renyi's parking constant 0.74759...: the share of a long street that cars of length 1 cover at random."""
+    """Renyi's parking constant 0.74759...: the share of a long street covered by randomly parked cars of length 1."""
 
     def exponent(x: float) -> float:
         return quad(lambda y: -math.expm1(-y) / y if y > 0 else 1.0, 0, x)[0]
@@ -77,12 +77,12 @@ def parking_constant() -> float:
 
 
 def expected_renyi_centres(delta: float) -> float:
-    """Parking constant times 2 pi over the angle of a chord delta: centres of very many tokens on the circle."""
+    """Parking constant times 2 pi over the angle of a chord delta: expected centres of many tokens on the circle."""
     return parking_constant() * 2 * math.pi / (2 * math.asin(min(delta / 2, 1.0)))
 
 
 def three_cluster_stiffness(beta: float) -> float:
-    """-1/2 - 3 beta / 4: three clusters at 120 degrees are stable under USA where this is positive, beta < -2/3.
+    """-1/2 - 3 beta / 4: three clusters at 120 degrees are stable under USA if this is positive, beta < -2/3.
 
     It is f'(2 pi / 3) e^{beta / 2} for the pair force f(theta) = e^{beta cos theta} sin theta. arXiv 2507.22857 proves
     synchronisation for beta >= -0.16 and its failure below -2/3.
@@ -91,7 +91,7 @@ def three_cluster_stiffness(beta: float) -> float:
 
 
 def noisy_threshold(d: int) -> float:
-    """beta_* with I_{d/2+1}(beta_*) / I_{d/2}(beta_*) = 1/d: beyond it noisy USA orders discontinuously.
+    """beta_* with I_{d/2+1}(beta_*) / I_{d/2}(beta_*) = 1/d: above it noisy USA orders discontinuously.
 
     Source: arXiv 2606.05140 (abstract). Raises InputError for d < 2.
     """
@@ -108,11 +108,11 @@ def linear_threshold(d: int, beta: float) -> float:
 
 
 def ordered_energy(d: int, beta: float, coupling: float, points: int = 48, iterations: int = 20_000) -> float:
-    """Free energy F[rho] - F[uniform] of the ordered density, which depends on t = <x, e> alone; 0 if there is none.
+    """Free energy F[rho] - F[uniform] of the ordered density, a function of t = <x, e>; 0 if there is none.
 
-    F[rho] = int rho log rho - (K / beta) iint e^{beta x.y} rho rho, minimised by
+    F[rho] = int rho log rho - (K / beta) iint e^{beta x.y} rho rho, minimized by
     rho <- e^{(2 K / beta) e^{beta x.y} * rho}
-    from a density concentrated around e. Negative: the uniform density is not the global minimum. Gauss-Gegenbauer
+    from a density concentrated around e. If negative, the uniform density is not the global minimum. Gauss-Gegenbauer
     nodes in t; the kernel averaged over rotations about e is e^{beta t s} 0F1(; (d-1)/2; beta^2 (1-t^2)(1-s^2)/4).
     """
     t, weight = roots_chebyt(points) if d == 2 else roots_gegenbauer(points, (d - 2) / 2)

@@ -55,7 +55,7 @@ def mode_rows(beta: float, flow: Flow) -> Iterator[dict[str, Any]]:
 
 
 def metastable_rows(beta: float, causal: bool, seeds: int) -> Iterator[dict[str, Any]]:
-    """Clusters of SA from uniform tokens, one row per seed; Renyi centres with delta = 4 beta^(-1/2) where causal."""
+    """Clusters of SA from uniform tokens, one row per seed; Renyi centres with delta = 4 beta^(-1/2) if causal."""
     theta = np.array([np.random.default_rng(seed).uniform(0, 2 * np.pi, TOKENS) for seed in range(seeds)])
     start = circle.from_angles(theta)
     longest, x = (CAUSAL_TIME if causal else FREE_TIME), start
@@ -92,7 +92,7 @@ def metastable_rows(beta: float, causal: bool, seeds: int) -> Iterator[dict[str,
 
 
 def synchronisation_table(steps: int = 20_000, dt: float = 0.5) -> pd.DataFrame:
-    """Clusters left of three clusters at 120 degrees under USA, for beta on both sides of -2/3; n = 15, noise 0.05."""
+    """Clusters that remain of three at 120 degrees under USA, for beta on both sides of -2/3; n = 15, noise 0.05."""
     noise = 0.05 * np.random.default_rng(0).normal(size=15)
     theta = 2 * np.pi * (np.arange(15) % 3) / 3 + noise
     betas = np.array(SYNCHRONISATION_BETAS)
@@ -106,9 +106,9 @@ def synchronisation_table(steps: int = 20_000, dt: float = 0.5) -> pd.DataFrame:
 
 
 def noise_row(d: int) -> dict[str, Any]:
-    """The threshold beta_* of noisy USA as a root, and as the beta where the free energy first has a lower minimum.
+    """The threshold beta_* of noisy USA as a root, and as the smallest beta with a lower minimum of the free energy.
 
-    The coupling is just below K_#, where the uniform density is still stable: a lower minimum is then a jump.
+    The coupling is just below K_#, where the uniform density is still stable; a lower minimum then implies a jump.
     """
     root = circle.noisy_threshold(d)
 

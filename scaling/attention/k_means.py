@@ -4,7 +4,7 @@
     update  q = e_j, k = R_i, v = x_i, score log R_ij:  c_j <- sum_i R_ij x_i / sum_i R_ij
 
 With beta = inf the two layers are one iteration of Lloyd's algorithm (Clarkson et al., arXiv 2506.19125, abstract).
-Exact ties are shared, as the limit of the softmax does. A centre without points keeps its place (the residual).
+Exact ties are split equally, as in the limit of the softmax. A centre without points does not move (the residual).
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def assign(
 
 
 def update(X: Array, C: Array, R: Array) -> Array:
-    """Centres (k, d) as attention of the centres over the points with score log R_ij; empty ones keep their place."""
+    """Centres (k, d) as attention of the centres over the points with score log R_ij; empty ones do not move."""
     with np.errstate(divide="ignore"):
         score = np.log(R.T)
     taken = np.asarray(R.sum(0) > 0)
@@ -34,7 +34,7 @@ def update(X: Array, C: Array, R: Array) -> Array:
 
 
 def kept_points(X: Array, C: Array, R: Array, similarity: Similarity, trim: float) -> NDArray[np.bool_]:
-    """Mask (n,) of the points that remain when the round(trim n) least similar to their centre are left out."""
+    """Mask (n,) of the points without the round(trim n) points least similar to their centre."""
     likeness = np.sum(R * similarity(X, C), 1)
     kept = np.ones(len(X), bool)
     kept[np.argsort(likeness, kind="stable")[: round(trim * len(X))]] = False
@@ -62,9 +62,9 @@ def run(
     layers: int = 300,
     tolerance: float = 0.0,
 ) -> list[Array]:
-    """Centres before the first and after each layer, until no centre moves by more than `tolerance`.
+    """Yield the centres before the first and after each layer, until no centre moves by more than `tolerance`.
 
-    `retract` unit with similarity dot is spherical k-means; `trim` > 0 leaves out that share of the points in each
+    `retract` unit with similarity dot is spherical k-means; `trim` > 0 excludes that share of the points in each
     update. Raises InputError for bad input.
     """
     check_input(X, C, trim)
@@ -81,7 +81,7 @@ def run(
 
 
 def critical_beta(X: Array) -> float:
-    """beta_c = 1 / lambda_max of the covariance of X: below it all centres of soft k-means fall onto the mean.
+    """beta_c = 1 / lambda_max of the covariance of X: below it all centres of soft k-means converge to the mean.
 
     Near the mean one layer multiplies the differences between centres by beta cov(X). Source: Rose, Gurewitz, Fox 1990.
     """
@@ -89,7 +89,7 @@ def critical_beta(X: Array) -> float:
 
 
 def start(X: Array, k: int, rng: np.random.Generator) -> Array:
-    """k different points of X as first centres; raises InputError for k > n."""
+    """Choose k distinct points of X as initial centres. Raises InputError for k > n."""
     if not 1 <= k <= len(X):
         raise InputError(f"k = {k} centres for n = {len(X)} points: k must be between 1 and n")
     return X[rng.choice(len(X), k, replace=False)]

@@ -1,4 +1,4 @@
-"""Measure the k-means circuit: against scikit-learn's Lloyd, its soft limit and phase transition, its variants.
+"""Compare the k-means circuit with scikit-learn; measure its soft limit, its phase transition, and its variants.
 
 python -m scaling.attention.k_means_study --starts 20 --tables results/tables
 """
@@ -36,7 +36,7 @@ TRIMS = (0.0, 0.05, 1 / 11, 0.15)  # 100 of 1100 points are outliers
 
 
 def points(name: str) -> Array:
-    """The points of a data set (n, d), float64: iris, digits, and pixels of a photograph ship with scikit-learn."""
+    """Return the points of a data set (n, d), float64; iris, digits and the photograph are included in scikit-learn."""
     if name == "blobs":
         return make_blobs(1000, 8, centers=6, cluster_std=2.5, random_state=0)[0]
     if name == "iris":
@@ -125,7 +125,7 @@ def soft_rows(name: str, seed: int = 0) -> Iterator[dict[str, Any]]:
 
 
 def spherical_row(name: str) -> dict[str, Any]:
-    """Spherical k-means against a plain loop, and the least gain of its objective sum_i max_j <x_i, c_j>."""
+    """Compare spherical k-means with a plain loop; smallest increase of its objective sum_i max_j <x_i, c_j>."""
     X = kernel.unit(points(name) - points(name).mean(0))
     first = k_means.start(X, DATA[name], np.random.default_rng(0))
     path = k_means.run(X, first, similarity=kernel.dot, retract=kernel.unit, layers=LAYERS)
@@ -162,14 +162,14 @@ def trimmed_rows() -> Iterator[dict[str, Any]]:
 
 
 def filled(name: str, rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Rows as table `name`; what a row does not have is empty."""
+    """Return rows as table `name`; missing values are empty."""
     return pd.DataFrame(rows).reindex(columns=list(tables.dictionary()[name]["columns"]))
 
 
 def main() -> None:
     """Command line: measure and write three tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--starts", type=int, default=20, help="random first centres per data set")
+    parser.add_argument("--starts", type=int, default=20, help="number of random initial centres per data set")
     parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA), help="data sets")
     parser.add_argument("--tables", type=Path, required=True, help="folder of the tables to write")
     arguments = parser.parse_args()

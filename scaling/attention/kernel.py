@@ -3,7 +3,7 @@
     A_ij = normalise(e^(beta sim(q_i, k_j) + b_ij)),   x_i <- retract(rho q_i + eta sum_j A_ij v_j)
 
 Arrays are (..., tokens, d) and batched over leading axes. beta = inf is the limit of the softmax: equal weights on the
-largest similarities, ties shared. A mask is a bias b of -inf. `scaling.attention.modules` is the same in PyTorch.
+largest similarities. A mask is a bias b of -inf. `scaling.attention.modules` is the same in PyTorch.
 """
 
 import math
@@ -66,7 +66,7 @@ def minus_lorentz_distance(q: Array, k: Array, kappa: float = 1.0) -> Array:
     """-d_L of lifted tokens, d_L = arccosh(-kappa <q, k>_L) / sqrt(kappa).
 
     Computed as 2 arsinh(sqrt(kappa s) / 2) / sqrt(kappa) from the squared chord s = |q_space - k_space|^2 -
-    (q_time - k_time)^2, which keeps its digits for tokens that are near each other.
+    (q_time - k_time)^2, which is accurate for tokens that are close to each other.
     """
     q_time, q_space = lorentz_lift(q, kappa)
     k_time, k_space = lorentz_lift(k, kappa)
@@ -76,7 +76,7 @@ def minus_lorentz_distance(q: Array, k: Array, kappa: float = 1.0) -> Array:
 
 
 def check_beta(beta: float, least: float = 0.0) -> None:
-    """Raise InputError unless beta is a number of at least `least`; inf is allowed."""
+    """Raise InputError unless beta >= `least`; inf is allowed."""
     if math.isnan(beta) or beta < least:
         raise InputError(f"beta = {beta}: the inverse temperature must be a number of at least {least:g}")
 
@@ -93,7 +93,7 @@ def attention_weights(
     """A = normalise(e^(beta sim(q_i, k_j) + b_ij)); shape (..., queries, keys).
 
     `normalise` keys: rows sum to 1 (softmax over j); queries: columns sum to 1; constant: divided by the number of
-    keys (beta < inf only). Where a bias masks all entries that are summed, the weights are 0. Raises InputError for
+    keys (beta < inf only). If a bias masks all entries of a sum, the weights are 0. Raises InputError for
     beta NaN or negative.
     """
     check_beta(beta)

@@ -1,4 +1,4 @@
-"""Measure trained Lloyd networks on fresh mixtures: error per layer, and the parameters against those of the circuit.
+"""Measure trained Lloyd networks on new mixtures: error per layer, and parameters in the notation of the circuit.
 
 python -m scaling.attention.lloyd_measurement --networks lloyd.safetensors --output attention_lloyd_network.csv
 """
@@ -27,7 +27,7 @@ def root_mean_square(difference: Tensor) -> float:
 
 
 def circuit_columns(layer: KernelLayer) -> dict[str, float]:
-    """Parameters of a kernel layer as the circuit names them: beta is the mean diagonal entry of A."""
+    """Parameters of a kernel layer in the notation of the circuit: beta is the mean diagonal entry of A."""
     A, a, g, V, rho = (part.detach() for part in (layer.A, layer.a, layer.g, layer.V, layer.rho))
     eye = torch.eye(len(A))
     beta, value = float(A.trace()) / len(A), float(V.trace()) / len(V)
@@ -42,7 +42,7 @@ def circuit_columns(layer: KernelLayer) -> dict[str, float]:
 
 
 def rows(network: LloydNetwork, kind: str, depth: int, seed: int, steps: int) -> Iterator[dict[str, Any]]:
-    """One row per layer; the error of layer t is against t iterations of Lloyd's algorithm.
+    """Yield one row per layer; the error of layer t is relative to t iterations of Lloyd's algorithm.
 
     A network of one layer is also applied 2 to 8 times in a row; those rows have no parameters.
     """

@@ -1,10 +1,10 @@
-"""Train attention networks on random mixtures to predict the centres of Lloyd's algorithm: is the circuit found?
+"""Train attention networks to predict the centres of Lloyd's algorithm on random mixtures: do they find the circuit?
 
-A kernel layer has the circuit's form with free parameters: score_ij = x_i^T A c_j + a |c_j|^2, R = softmax_j, then
+A kernel layer has the form of the circuit with free parameters: score_ij = x_i^T A c_j + a |c_j|^2, R = softmax_j, then
 c_j <- rho c_j + sum_i R_ij^g x_i^T V / sum_i R_ij^g. Lloyd's iteration is A = beta I, a = -beta / 2, g = 1, V = I,
 rho = 0, beta -> inf. Kind `aligned` starts from A = I + noise and V = I + noise, as if queries and keys shared a
 matrix; kind `random` from A and V with N(0, 1) entries. Kind `transformer` is the standard layer: centres attend to
-each other and to the points, then an MLP. A network of L layers is trained on the centres after L iterations alone.
+each other and to the points, then an MLP. The target of a network of L layers is the centres after L iterations.
 
     python -m scaling.attention.lloyd_network --networks aligned:1,2,4:2 random:1:6 --output lloyd.safetensors
 """
@@ -31,7 +31,7 @@ LEAST_SHARE = 1e-9  # added to R before its logarithm
 def mixtures(batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Points (batch, POINTS, D) of Gaussian mixtures with K components, and K of the points as first centres.
 
-    Means are N(0, 1), the deviation within a component is U(0.1, 0.6) per mixture.
+    Means are N(0, 1); the standard deviation of a component is U(0.1, 0.6) per mixture.
     """
     means = torch.randn(batch, K, D, generator=generator)
     which = torch.randint(K, (batch, POINTS), generator=generator)
@@ -43,7 +43,7 @@ def mixtures(batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
 
 
 def lloyd(X: Tensor, C: Tensor) -> Tensor:
-    """Centres after one iteration of Lloyd's algorithm; a centre without points keeps its place."""
+    """Centres after one iteration of Lloyd's algorithm; a centre without points does not move."""
     label = torch.cdist(X, C).argmin(-1)
     R = nn.functional.one_hot(label, C.shape[-2]).to(X.dtype)
     count = R.sum(-2)[..., None]
@@ -85,7 +85,7 @@ class TransformerLayer(nn.Module):
         self.out = nn.Linear(WIDTH, D)
 
     def forward(self, X: Tensor, C: Tensor) -> Tensor:
-        """The next centres (..., K, D): the old ones plus what was read from the points."""
+        """The next centres (..., K, D): the previous ones plus the output of the attention and the MLP."""
         keys, queries = self.points(X), self.centres(C)
         queries = queries + self.self_attention(queries, queries, queries, need_weights=False)[0]
         queries = queries + self.attention(self.norm(queries), keys, keys, need_weights=False)[0]
@@ -93,7 +93,7 @@ class TransformerLayer(nn.Module):
 
 
 class LloydNetwork(nn.Module):
-    """`depth` layers of one kind; the output holds the centres after each layer, shape (depth, ..., K, D)."""
+    """`depth` layers of one kind; the output is the centres after each layer, shape (depth, ..., K, D)."""
 
     def __init__(self, kind: str, depth: int) -> None:
         super().__init__()
@@ -124,7 +124,7 @@ def target(X: Tensor, C: Tensor, depth: int) -> Tensor:
 
 
 def train(kind: str, depth: int, seed: int, steps: int, batch: int = BATCH) -> LloydNetwork:
-    """Train on fresh mixtures by Adam with a cosine rate; the loss is the mean squared error of the last centres."""
+    """Train on new mixtures by Adam with a cosine schedule; the loss is the mean squared error of the final centres."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(1000 + seed)
     network = LloydNetwork(kind, depth)
@@ -147,7 +147,7 @@ def prefix(kind: str, depth: int, seed: int) -> str:
 
 
 def asked(text: str) -> list[tuple[str, int, int]]:
-    """(kind, depth, seed) of each network in a text such as aligned:1,2,4:3; raises InputError for another form."""
+    """(kind, depth, seed) of each network in a string such as aligned:1,2,4:3. Raises InputError for any other form."""
     try:
         kind, depths, seeds = text.split(":")
         found = [(kind, int(depth), seed) for depth in depths.split(",") for seed in range(int(seeds))]
@@ -167,7 +167,7 @@ def write(path: Path, networks: dict[tuple[str, int, int], LloydNetwork], steps:
 
 
 def read(path: Path) -> tuple[dict[tuple[str, int, int], LloydNetwork], int]:
-    """The networks of a file by (kind, depth, seed), and their training steps; raises InputError for another file."""
+    """The networks of a file by (kind, depth, seed), and their training steps. Raises InputError for any other file."""
     text, tensors = arrays.read(path)
     if "networks" not in text:
         raise InputError(f"{path}: has no networks; train them with `python -m scaling.attention.lloyd_network`")
@@ -190,7 +190,7 @@ def main() -> None:
     parser.add_argument(
         "--networks", nargs="+", required=True, help="KIND:DEPTHS:SEEDS, such as aligned:1,2,4:3 for nine networks"
     )
-    parser.add_argument("--steps", type=int, default=1000, help="training steps of 64 fresh mixtures")
+    parser.add_argument("--steps", type=int, default=1000, help="training steps; each uses 64 new mixtures")
     parser.add_argument("--output", type=Path, required=True, help="file to write (.safetensors)")
     arguments = parser.parse_args()
     if arguments.steps < 1:

@@ -2,8 +2,8 @@
 
 A generator G has off-diagonal entries >= 0 and rows that sum to 0. Then e^G is row-stochastic, det e^G = e^{tr G} > 0.
 S - I is a generator for every row-stochastic S, and on the unit sphere P_x (S x) = P_x ((S - I) x): self-attention is
-the Markov generator S - I, projected. S is embeddable if its principal logarithm is a generator (Elfving's problem).
-Logarithms are computed with mpmath, since double precision cannot tell their signs at low temperature.
+the projection of the Markov generator S - I. S is embeddable if its principal logarithm is a generator (Elfving's
+problem). Logarithms are computed with mpmath, since double precision cannot give their signs at low temperature.
 """
 
 import math
@@ -27,7 +27,7 @@ NEGATIVE = 1e-6  # a real eigenvalue below minus this is negative in double prec
 def attention_matrix(x: Array, beta: float, kind: Kind, rng: np.random.Generator | None = None) -> Array:
     """Row-stochastic S (n, n) of tokens x (n, d): Q = K, the same with a causal mask, or a random key-query matrix.
 
-    `random` needs `rng`; its scores are beta x_i^T M x_j with N(0, 1) entries of M, so that they spread as beta does.
+    `random` needs `rng`; its scores are beta x_i^T M x_j with N(0, 1) entries of M, so their spread is beta.
     """
     if kind == "random":
         if rng is None:
@@ -44,7 +44,7 @@ def is_generator(G: Array, tolerance: float = 1e-12) -> bool:
 
 
 def digits_for(beta: float) -> int:
-    """Decimal digits in which the signs of a logarithm are certain at inverse temperature beta: 60 + 2.5 beta."""
+    """Decimal digits that determine the signs of a logarithm at inverse temperature beta: 60 + 2.5 beta."""
     return 60 + math.ceil(2.5 * beta)
 
 
@@ -94,7 +94,7 @@ def least_rate_triangular(S: Array) -> float:
 
 
 def least_rate(S: Array) -> float:
-    """Least entry i != j of the principal logarithm of S; NaN where an eigenvalue is <= 0 and it is not real."""
+    """Least entry i != j of the principal logarithm of S; NaN if an eigenvalue <= 0 makes it complex."""
     n, rough = len(S), np.linalg.eigvals(S)
     if np.any((np.abs(rough.imag) < REAL) & (rough.real < -NEGATIVE)):
         return math.nan
@@ -122,7 +122,7 @@ def largest_excess(x: Array) -> float:
 
 
 def nearest_generator(S: Array, iterations: int = 300) -> tuple[Array, float]:
-    """Generator G that minimises |S - e^G|_F by L-BFGS-B from S - I, and the distance |S - e^G|_F."""
+    """Generator G that minimizes |S - e^G|_F by L-BFGS-B from S - I, and the distance |S - e^G|_F."""
     n = len(S)
     off = ~np.eye(n, dtype=bool)
 

@@ -84,7 +84,7 @@ def distance_row(kind: markov.Kind, beta: float, draws: int, d: int = 2) -> dict
 
 
 def correction_rows() -> Iterator[dict[str, Any]]:
-    """Statements of the source text on Lie algebras, each with the number that decides it."""
+    """Yield statements of the source text on Lie algebras, each with the number that tests it."""
     rng = np.random.default_rng(0)
     example = np.array([[-1.0, 1.0], [1.0, -1.0]])
     yield {

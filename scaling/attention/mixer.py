@@ -1,12 +1,12 @@
-"""ClusterMixer and HCFormer in PyTorch: tokens mixed by soft clustering in patches and, hyperbolically, in windows.
+"""ClusterMixer and HCFormer in PyTorch: mix tokens by soft clustering within patches and, hyperbolically, windows.
 
     c_j = mean of the tokens of cell j,   A = softmax_j(alpha sim(x_i, c_j) + b_ij)
     g_j = (sum_i A_ij v_i + v_{c_j}) / (sum_i A_ij + 1),   y_i = sum_j A_ij g_j
 
 The gather g is the soft k-means update with one pseudo-count at the pooled centre. Patches within a window use the
-cosine; windows use minus the Lorentz distance of clipped tokens, values stay Euclidean. Source: Wei et al., "Hyperbolic
+cosine; windows use minus the Lorentz distance of clipped tokens; values are Euclidean. Source: Wei et al., "Hyperbolic
 Hierarchical Clustering for Visual Representation Learning", read in the authors' code (weijianan1/HCFormer, models/
-hcformer.py). Rewritten here; maps are padded only where a window does not fit, which the authors' code always does.
+hcformer.py). Reimplemented here; maps are padded only where a window does not fit, the authors' code pads always.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ LAYER_SCALE = 1e-5  # first scale of each residual branch in HCFormer
 
 
 def clip(x: Tensor, radius: float = 1.0) -> Tensor:
-    """Tokens shortened to norm at most `radius`."""
+    """Clip the norm of tokens to at most `radius`."""
     return x * (radius / x.norm(dim=-1, keepdim=True).clamp_min(1e-12)).clamp(max=1)
 
 
@@ -88,7 +88,7 @@ class ClusterMixer(nn.Module):
         return self.from_windows(mixed.mT.unflatten(-1, x.shape[-2:]))
 
     def windows(self, x: Tensor, v: Tensor) -> Tensor:
-        """Cluster the means of the windows and give each token what its window received."""
+        """Cluster the means of the windows; each token receives the output of its window."""
         size = x.shape[-2:]
         means, v_means = (pool(part, self.fold).flatten(-2).mT for part in (x, v))
         centres, v_centres = (pool(part, self.window).flatten(-2).mT for part in (x, v))

@@ -60,7 +60,7 @@ def accuracy_rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def identity_rows(seed: int = 0) -> Iterator[dict[str, Any]]:
-    """Exact statements on the mixer and on the Lorentz distance, each with its largest violation."""
+    """Yield exact identities of the mixer and of the Lorentz distance, each with its largest violation."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(256, 8))
     cell = np.repeat(np.arange(16), 16)

@@ -1,4 +1,4 @@
-"""Train small HCFormers on scikit-learn's digits: hyperbolic windows, Euclidean windows, and self-attention as control.
+"""Train small HCFormers on scikit-learn's digits: hyperbolic or Euclidean windows, or self-attention as a control.
 
     python -m scaling.attention.mixer_training --seeds 4 --epochs 10 --output mixers.safetensors
 
@@ -31,7 +31,7 @@ TEST_IMAGES, BATCH, LEARNING_RATE, WEIGHT_DECAY = 500, 32, 3e-3, 0.05
 
 
 def digits(seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Training images (1297, 1, 8, 8) in 0..1 and labels, then those held out (500), stratified by label."""
+    """Training images (1297, 1, 8, 8) in 0..1 and labels, then 500 held-out images and labels, stratified by label."""
     data = load_digits()
     split = train_test_split(
         data.images / 16, data.target, test_size=TEST_IMAGES, random_state=seed, stratify=data.target
@@ -43,7 +43,7 @@ def digits(seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def train(mixer: Mixer, seed: int, epochs: int, kappa: float = 1.0) -> HCFormer:
-    """Train by AdamW with a one-cycle rate on the training part of the split."""
+    """Train by AdamW with a one-cycle schedule on the training part of the split."""
     images, labels, *_ = digits(seed)
     torch.manual_seed(seed)
     network = HCFormer(DIGITS, 10, mixer, kappa, layer_scale=1.0)
@@ -67,7 +67,7 @@ def prefix(mixer: str, seed: int) -> str:
 
 
 def read(path: Path) -> tuple[dict[tuple[Mixer, int], HCFormer], int, float]:
-    """The networks of a file by (mixer, seed), their epochs and kappa; raises InputError for another file."""
+    """The networks of a file by (mixer, seed), their epochs and kappa. Raises InputError for any other file."""
     text, tensors = arrays.read(path)
     if "mixers" not in text:
         raise InputError(f"{path}: has no mixers; train them with `python -m scaling.attention.mixer_training`")
@@ -87,7 +87,7 @@ def read(path: Path) -> tuple[dict[tuple[Mixer, int], HCFormer], int, float]:
 def main() -> None:
     """Command line: train the networks and write their parameters to one file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mixers", nargs="+", choices=MIXERS, default=list(MIXERS), help="what mixes the tokens")
+    parser.add_argument("--mixers", nargs="+", choices=MIXERS, default=list(MIXERS), help="mixers to train")
     parser.add_argument("--seeds", type=int, default=4, help="seeds 0, 1, ... per mixer")
     parser.add_argument("--epochs", type=int, default=10, help="passes over the 1297 training images")
     parser.add_argument("--kappa", type=float, default=1.0, help="minus the curvature of the hyperbolic space")

@@ -3,8 +3,8 @@
     E = sum over ordered pairs of f(<w_i, w_j>)
     exp: f(g) = e^{beta (g - 1)} / beta    cosh: f(g) = cosh(beta g) / (beta cosh beta)    frame: f(g) = g^2 / 2
 
-Attention ascends exp (the USA energy); rows of W under superposition have to descend such an energy. exp is not even in
-g: it spreads points. cosh, its even part, spreads lines; the frame potential is the leading even term.
+Attention ascends exp (the USA energy); rows of W under superposition descend such an energy. exp is not even in g: it
+spreads points. cosh, its even part, spreads lines; the frame potential is the leading even term.
 """
 
 from typing import Literal

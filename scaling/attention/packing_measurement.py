@@ -1,4 +1,4 @@
-"""Where sets of unit rows lie between Welch's bounds and independent random rows."""
+"""Compare sets of unit rows with Welch's bounds and with independent random rows."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ CLUSTER_COSINE = 0.9  # rows with a larger inner product are joined into one clu
 
 
 def packing_columns(w: Array) -> dict[str, Any]:
-    """Columns of the packing tables for unit rows w (nu, m), nu >= 2: overlaps over pairs against their bounds."""
+    """Columns of the packing tables for unit rows w (nu, m), nu >= 2: overlaps of pairs and their bounds."""
     nu, m = w.shape
     o = (w @ w.T)[np.triu_indices(nu, 1)]
     mean_sq = float(np.mean(o**2))

@@ -1,4 +1,4 @@
-"""Measure packings by repulsive attention: the flow in time, and minima of pair energies against their bounds.
+"""Measure packings by repulsive attention: the flow in time, and minima of pair energies with their bounds.
 
 python -m scaling.attention.packing_study --sets 300x10 150x8 150x16 28x7 16x6 --tables results/tables
 """
@@ -26,7 +26,7 @@ NULL_ROWS, NULL_WIDTHS, NULL_BETAS = 1000, (10, 25, 63, 100), (1.0, 2.0, 4.0, 8.
 
 
 def parse_set(text: str) -> tuple[int, int]:
-    """(nu, m) of a text such as 300x10; raises InputError for another form."""
+    """Parse (nu, m) from a string such as 300x10. Raises InputError for any other form."""
     try:
         nu, m = map(int, text.split("x"))
     except ValueError:
@@ -53,7 +53,7 @@ def flow_rows(seed: int) -> Iterator[dict[str, Any]]:
 
 
 def null_rows(seed: int) -> Iterator[dict[str, Any]]:
-    """Rows of attention_pair_energy: 2 m log <e^{beta w.w'}> / beta^2 of random rows against its closed form."""
+    """Rows of attention_pair_energy: 2 m log <e^{beta w.w'}> / beta^2 of random rows, and its closed form."""
     for m in NULL_WIDTHS:
         w = packing.random_rows(NULL_ROWS, m, np.random.default_rng([seed, m]))
         for beta in NULL_BETAS:

@@ -2,8 +2,8 @@
 
 With exactly one feature active, chosen with odds o_i ~ p_i / (1 - p_i), and its value v ~ U(0, 2), the loss of
 y = ReLU(x W W^T + b) is L_1 = sum_i o_i [ d(|W_i|^2, b_i) + sum_{j != i} f(W_i . W_j, b_j) ]. d and f are `own_error`
-and `false_error` of `scaling.theory`. f takes the place of attention's e^{beta g} / (2 beta): it is zero up to the
-overlap g = -b / 2, and W descends it.
+and `false_error` of `scaling.theory`. f replaces e^{beta g} / (2 beta) of attention: it is zero up to the overlap
+g = -b / 2, and W descends it.
 """
 
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ def sampled_loss(
 ) -> tuple[float, float]:
     """The same loss from `per_feature` >= 2 sampled values of each active feature: estimate and standard error.
 
-    Every feature is sampled alike, since the loss of rare features dominates the scatter of plain samples.
+    All features have the same number of samples, because rare features dominate the variance of plain sampling.
     """
     W, b = np.asarray(W, dtype=np.float64), np.asarray(b, dtype=np.float64)
     mean, variance = np.zeros(len(W)), np.zeros(len(W))

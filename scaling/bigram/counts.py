@@ -1,7 +1,7 @@
 """Count the bigrams of a text: `python -m scaling.bigram.counts --text train.jsonl --tokenizer tokenizer.json ...`.
 
-The documents form one stream that is closed to a circle, so that each token is as often first as second of a pair.
-Tokens that do not occur are left out; the others are numbered by falling frequency.
+The documents form one cyclic stream, so that each token is equally often the first and the second of a pair.
+Tokens that do not occur are excluded; the others are numbered by decreasing frequency.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from scaling.command import InputError, run
 
 
 def read_texts(path: Path) -> list[str]:
-    """The texts of a .jsonl file with one object {"text": ...} per line, or any other file as one UTF-8 text."""
+    """Read the texts of a .jsonl file with one object {"text": ...} per line, or any other file as one UTF-8 text."""
     try:
         text = path.read_text(encoding="utf-8")
         return [json.loads(line)["text"] for line in text.splitlines()] if path.suffix == ".jsonl" else [text]
@@ -28,7 +28,7 @@ def read_texts(path: Path) -> list[str]:
 
 
 def by_frequency(tokens: np.ndarray) -> tuple[np.ndarray, int]:
-    """Tokens renumbered 0 .. n - 1 by falling frequency, and n, the number of different tokens."""
+    """Renumber tokens 0 .. n - 1 by decreasing frequency; returns them and n, the number of distinct tokens."""
     used, index, count = np.unique(tokens, return_inverse=True, return_counts=True)
     rank = np.empty(len(used), dtype=np.int64)
     rank[np.argsort(-count, kind="stable")] = np.arange(len(used))
@@ -36,7 +36,7 @@ def by_frequency(tokens: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def main() -> None:
-    """Parse the command line, tokenise, count, write."""
+    """Parse the command line, tokenize, count, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--text", type=Path, required=True, help=".jsonl with one text per line, or a UTF-8 file")
     parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json of the library tokenizers")

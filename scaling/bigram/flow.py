@@ -1,4 +1,4 @@
-"""Gradient flow of bigram models: excess against time under gradient descent with a small constant step.
+"""Follow the gradient flow of bigram models: excess against time under gradient descent with a small constant step.
 
 python -m scaling.bigram.flow --study '{...}' --counts results/bigram/counts --output bigram_flow.csv
 
@@ -6,7 +6,6 @@ The study is the config's `bigram` section as JSON; its `flow` lists the runs.
 """
 
 import argparse
-import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,16 +20,17 @@ from scaling.bigram.model import Target, excess_and_gradient
 from scaling.bigram.study import Cell, flows, matrices
 from scaling.bigram.training import flat, initial_weights, read_matrix, unflat
 from scaling.command import InputError, run
+from scaling.study_option import section
 
 
 POINTS = 60  # of the curve, equally spaced in log time
 
 
 def descend(matrix: Matrix, cell: Cell, time: float, step_size: float) -> Iterator[tuple[float, float]]:
-    """Gradient descent on the excess from the initial weights: (t, excess), t = steps x step_size up to `time`.
+    """Yield (t, excess) under gradient descent from the initial weights, t = steps x step_size up to `time`.
 
-    A, W and b follow d theta/dt = -grad excess as step_size goes to 0. Raises InputError when the excess grows beyond
-    its start, which means that step_size is too large.
+    A, W and b follow d theta/dt = -grad excess as step_size goes to 0. Raises InputError if the excess exceeds its
+    initial value, which means that step_size is too large.
     """
     target = Target.of(matrix, np.float32)
     weights = initial_weights(matrix, cell)
@@ -48,16 +48,16 @@ def descend(matrix: Matrix, cell: Cell, time: float, step_size: float) -> Iterat
 
 
 def main() -> None:
-    """Follow every run of the study, write one table."""
+    """Parse the command line, follow every run of the study, write one table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--study", required=True, help="the config's bigram section as JSON")
+    parser.add_argument("--study", required=True, help="config file (YAML), or its bigram section as JSON text")
     parser.add_argument("--counts", type=Path, required=True, help="folder of the counts, named by vocabulary")
     parser.add_argument("--output", type=Path, required=True, help="table bigram_flow to write")
     arguments = parser.parse_args()
-    section = json.loads(arguments.study)
-    settings = matrices(section)
+    study = section(arguments.study, "bigram", ["matrices"])
+    settings = matrices(study)
     rows = []
-    for cell, time, step_size in flows(section):
+    for cell, time, step_size in flows(study):
         given = settings[cell.matrix]
         matrix = read_matrix(given, arguments.counts / f"{given.vocabulary}.safetensors" if given.is_counted else None)
         common = {"matrix": cell.matrix, "law": given.law, "n": matrix.n, "m": cell.m, "step_size": step_size}

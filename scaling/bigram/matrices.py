@@ -1,6 +1,6 @@
 """Bigram matrices with a known floor: token frequencies r and next-token distributions P, counted or synthetic.
 
-The floor of the loss is the conditional entropy H = -sum_xy r_x P_xy log P_xy, a number.
+The floor of the loss is the conditional entropy H = -sum_xy r_x P_xy log P_xy.
 """
 
 from dataclasses import dataclass
@@ -47,17 +47,17 @@ class Matrix:
 
     @property
     def floor(self) -> float:
-        """H = sum_x r_x H_x, the conditional entropy: the least loss of any model, in nats per token."""
+        """H = sum_x r_x H_x, the conditional entropy: the smallest loss of any model, in nats per token."""
         return float(self.r @ self.row_entropy)
 
     @cached_property
     def row_information(self) -> FloatArray:
-        """KL(P_x || c) in nats: what knowing token x tells about the next one; shape (n,)."""
+        """KL(P_x || c) in nats: the information of token x about the next one; shape (n,)."""
         return np.asarray(rel_entr(self.P, self.next_frequency).sum(axis=1))
 
     @property
     def information(self) -> float:
-        """I = sum_x r_x KL(P_x || c), the mutual information: the excess loss of a model without dimensions."""
+        """I = sum_x r_x KL(P_x || c), the mutual information: the excess loss of a model with m = 0."""
         return float(self.r @ self.row_information)
 
     @property
@@ -67,16 +67,16 @@ class Matrix:
 
 
 def from_counts(counts: FloatArray) -> Matrix:
-    """r and P of bigram counts C (n, n), C_xy = times that y follows x; every row has a count."""
+    """Return r and P from bigram counts C (n, n), C_xy = number of times y follows x; no row is empty."""
     total = counts.sum(axis=1)
     return Matrix(total / total.sum(), counts / total[:, None])
 
 
 def kneser_ney(counts: FloatArray) -> Matrix:
-    """Interpolated Kneser-Ney smoothing of bigram counts: r as counted, every P_xy > 0.
+    """Smooth bigram counts by interpolated Kneser-Ney: r as counted, every P_xy > 0.
 
-    P_xy = max(C_xy - D, 0)/C_x + D (N_x / C_x) (M_y / sum M), with N_x the different successors of x, M_y the
-    different predecessors of y, and D = n_1/(n_1 + 2 n_2) from the number of pairs seen once and twice.
+    P_xy = max(C_xy - D, 0)/C_x + D (N_x / C_x) (M_y / sum M), with N_x distinct successors of x, M_y distinct
+    predecessors of y, and D = n_1/(n_1 + 2 n_2), where n_k pairs occur k times.
     Source: Kneser and Ney 1995; Chen and Goodman 1999.
     """
     total = counts.sum(axis=1, keepdims=True)
@@ -89,13 +89,13 @@ def kneser_ney(counts: FloatArray) -> Matrix:
 
 
 def shuffled(counts: FloatArray, rng: np.random.Generator) -> Matrix:
-    """The counts of the same tokens in random order: independent next tokens, seen in a finite text."""
+    """Return counts of the same tokens in random order: independent next tokens with the noise of a finite text."""
     tokens = rng.permutation(np.repeat(np.arange(len(counts)), counts.sum(axis=1).astype(np.int64)))
     return from_counts(pair_counts(tokens, len(counts)).toarray().astype(np.float64))
 
 
 def pair_counts(tokens: NDArray[np.integer], n: int) -> sparse.csr_array:
-    """Counts (n, n) of successive tokens 0 .. n - 1; the last is followed by the first, so that r = c exactly."""
+    """Return counts (n, n) of successive tokens 0 .. n - 1; the first follows the last, so that r = c exactly."""
     ones = np.ones(len(tokens), dtype=np.int64)
     counts = sparse.coo_array((ones, (tokens, np.roll(tokens, -1))), shape=(n, n)).tocsr()
     counts.sum_duplicates()
@@ -103,18 +103,18 @@ def pair_counts(tokens: NDArray[np.integer], n: int) -> sparse.csr_array:
 
 
 def power_law(n: int, alpha: float) -> FloatArray:
-    """Frequencies r_i ~ i^-alpha, i = 1 .. n, that sum to 1."""
+    """Return frequencies r_i ~ i^-alpha, i = 1 .. n, that sum to 1."""
     weight = np.arange(1.0, n + 1) ** -alpha
     return np.asarray(weight / weight.sum())
 
 
 def independent(r: FloatArray) -> Matrix:
-    """P_xy = r_y: the floor is reached without any dimension."""
+    """P_xy = r_y: the floor is reached with m = 0."""
     return Matrix(r, np.tile(r, (len(r), 1)))
 
 
 def blocks(r: FloatArray, n_blocks: int) -> Matrix:
-    """Token i belongs to block i mod n_blocks, where 90 % of its successors lie; within and without by frequency."""
+    """Token i is in block i mod n_blocks, as are 90 % of its successors; P is proportional to r inside and outside."""
     block = np.arange(len(r)) % n_blocks
     share = np.bincount(block, r)
     inside = (block[:, None] == block) * r / share[block][:, None]
@@ -122,10 +122,10 @@ def blocks(r: FloatArray, n_blocks: int) -> Matrix:
 
 
 def sparse_rows(r: FloatArray, successors: int, rng: np.random.Generator) -> Matrix:
-    """Each token has so many successors with probabilities ~ 1/k in random order.
+    """Each token has `successors` successors with probabilities ~ 1/k in random order.
 
-    One successor is given by a permutation of the tokens, so that each token comes next somewhere; the others are drawn
-    by frequency without replacement.
+    One successor is given by a permutation, so that each token is a successor of some token; the others are drawn by
+    frequency without replacement.
     """
     n = len(r)
     P = np.zeros((n, n))
@@ -150,7 +150,7 @@ def spectrum(r: FloatArray, exponent: float, rng: np.random.Generator) -> Matrix
 
 
 def build(settings: MatrixSettings, counts: FloatArray | None = None) -> Matrix:
-    """The matrix that the settings describe; `counts` (n, n) for the counted laws."""
+    """Build the matrix that the settings describe; `counts` (n, n) for the counted laws."""
     rng = np.random.default_rng(settings.seed)
     if settings.is_counted:
         if counts is None:
@@ -178,12 +178,12 @@ def build(settings: MatrixSettings, counts: FloatArray | None = None) -> Matrix:
 
 
 def write_counts(path: Path, counts: sparse.csr_array) -> None:
-    """Write counts as compressed sparse rows."""
+    """Write counts in compressed sparse row format."""
     arrays.write(path, {"count": counts.data, "column": counts.indices, "row_start": counts.indptr}, {})
 
 
 def read_counts(path: Path) -> FloatArray:
-    """The dense counts (n, n) of a file that `write_counts` wrote."""
+    """Read dense counts (n, n) from a file written by `write_counts`."""
     _, parts = arrays.read(path)
     n = len(parts["row_start"]) - 1
     counts = sparse.csr_array((parts["count"], parts["column"], parts["row_start"]), shape=(n, n))

@@ -1,4 +1,4 @@
-"""Measure trained bigram models: excess loss, geometry of A and W, and the rivals' predictions at their widths.
+"""Measure trained bigram models: excess loss, geometry of A and W, and rival predictions at their widths.
 
 python -m scaling.bigram.measurement --study bigram.json --counts results/bigram/counts --folder results/bigram/models
     --models bigram_models.csv --ranks bigram_ranks.csv
@@ -26,13 +26,14 @@ from scaling.bigram.model import BLOCK, Weights, softmax_rows
 from scaling.bigram.study import Cell, MatrixSettings, cells, matrices
 from scaling.bigram.training import read_matrix
 from scaling.command import InputError, run
+from scaling.study_option import section
 
 
 FloatArray = NDArray[np.float64]
 
 
 def read_model(path: Path) -> tuple[dict[str, Any], Weights]:
-    """The record and the weights of a model file; raises InputError when it is missing or damaged."""
+    """Read the record and the weights of a model file. Raises InputError if it is missing or corrupt."""
     if not path.is_file():
         raise InputError(f"{path}: no such model; train it with `snakemake --cores all bigram`")
     text, tensors = arrays.read(path)
@@ -42,7 +43,7 @@ def read_model(path: Path) -> tuple[dict[str, Any], Weights]:
 
 
 def excess_by_token(matrix: Matrix, weights: Weights) -> tuple[FloatArray, FloatArray]:
-    """The excess split by context x, r_x KL(P_x || Q_x), and by next token y, sum_x r_x P_xy log(P_xy/Q_xy); (n,) each.
+    """Split the excess by context x, r_x KL(P_x || Q_x), and by next token y, sum_x r_x P_xy log(P_xy/Q_xy); (n,) each.
 
     Both sum to the excess. The second may be negative for a token.
     """
@@ -59,10 +60,10 @@ def excess_by_token(matrix: Matrix, weights: Weights) -> tuple[FloatArray, Float
 
 
 def balanced(weights: Weights) -> tuple[FloatArray, FloatArray]:
-    """A and W with the mean row removed and A^T A = W^T W: the same softmax, and fixed but for a rotation.
+    """Return A and W with zero mean row and A^T A = W^T W: the same softmax, unique up to a rotation.
 
-    Z does not change under A -> A M, W -> W M^-T, nor the softmax under a common vector of all rows of W; the excess
-    does not fix them, so overlaps depend on them. With A W^T = U S V^T the balanced ones are U S^1/2 and V S^1/2.
+    A -> A M, W -> W M^-T leaves Z unchanged, and a vector added to all rows of W leaves the softmax unchanged. Overlaps
+    depend on both, but the excess does not. With A W^T = U S V^T, the balanced matrices are U S^1/2 and V S^1/2.
     """
     Q_A, R_A = np.linalg.qr(weights.A - weights.A.mean(axis=0))
     Q_W, R_W = np.linalg.qr(weights.W - weights.W.mean(axis=0))
@@ -71,18 +72,18 @@ def balanced(weights: Weights) -> tuple[FloatArray, FloatArray]:
 
 
 def mean_sq_overlap(W: geometry.FloatArray) -> float | None:
-    """Mean squared overlap of the unit rows of W over all pairs; None with fewer than two rows that are not zero."""
+    """Return the mean squared overlap over all pairs of unit rows of W; None with fewer than two nonzero rows."""
     w = geometry.unit_rows(W)
     return geometry.mean_sq_overlap_from_gram(w.T @ w, len(w)) if len(w) > 1 else None
 
 
 def rank_correlation(first: FloatArray, second: FloatArray) -> float | None:
-    """Spearman's correlation; None where one of them does not vary."""
+    """Return Spearman's rank correlation; None if one of the two is constant."""
     return float(stats.spearmanr(first, second).statistic) if np.ptp(first) > 0 and np.ptp(second) > 0 else None
 
 
 def measures(matrix: Matrix, weights: Weights, by_context: FloatArray) -> dict[str, Any]:
-    """The columns of bigram_models.csv that follow from the weights and the excess by context."""
+    """Return the columns of bigram_models.csv that follow from the weights and the excess by context."""
     A_balanced, W_balanced = balanced(weights)
     W_norm, A_norm = geometry.row_norms(weights.W), geometry.row_norms(weights.A)
     m = weights.W.shape[1]
@@ -109,12 +110,12 @@ def measures(matrix: Matrix, weights: Weights, by_context: FloatArray) -> dict[s
 
 
 def rank_bins(n: int) -> list[tuple[int, int]]:
-    """Bins of ranks 1 .. n by powers of two: (1, 1), (2, 3), (4, 7), ..., the last one cut at n."""
+    """Return bins of ranks 1 .. n by powers of two: (1, 1), (2, 3), (4, 7), ...; the last bin ends at n."""
     return [(2**k, min(2 ** (k + 1) - 1, n)) for k in range(n.bit_length())]
 
 
 def ranks(matrix: Matrix, weights: Weights, by_context: FloatArray, by_next: FloatArray) -> Iterator[dict[str, Any]]:
-    """Rows of bigram_ranks.csv for one model: sums over tokens by their rank in frequency."""
+    """Yield rows of bigram_ranks.csv for one model: sums over tokens by frequency rank."""
     order = np.argsort(-matrix.r, kind="stable")
     norms = geometry.row_norms(weights.W)[order], geometry.row_norms(weights.A)[order]
     for first, last in rank_bins(matrix.n):
@@ -131,7 +132,7 @@ def ranks(matrix: Matrix, weights: Weights, by_context: FloatArray, by_next: Flo
 
 
 def predictions(matrix: Matrix, widths: list[int]) -> dict[int, dict[str, float | None]]:
-    """The predicted_ columns of bigram_models.csv at each width."""
+    """Return the predicted_ columns of bigram_models.csv at each width."""
     at = np.minimum(widths, matrix.n)
     chi_square, frequency = rivals.chi_square(matrix)[at], rivals.frequency(matrix)[at]
     successors = rivals.successors(matrix)[at]
@@ -155,7 +156,7 @@ def predictions(matrix: Matrix, widths: list[int]) -> dict[int, dict[str, float 
 def measured(
     name: str, settings: MatrixSettings, members: list[Cell], counts: Path, folder: Path
 ) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
-    """A row of bigram_models and the rows of bigram_ranks of each model of one matrix."""
+    """Yield a row of bigram_models and the rows of bigram_ranks for each model of one matrix."""
     matrix = read_matrix(settings, counts / f"{settings.vocabulary}.safetensors" if settings.is_counted else None)
     common = {
         "matrix": name,
@@ -175,7 +176,7 @@ def measured(
 
 
 def write(section: Mapping[str, Any], counts: Path, folder: Path, models: Path, ranks_path: Path) -> None:
-    """Measure every model of the config's section, and write both tables."""
+    """Measure every model of the config's section and write both tables."""
     settings = matrices(section)
     by_matrix: dict[str, list[Cell]] = {}
     for cell in cells(section).values():
@@ -194,15 +195,16 @@ def write(section: Mapping[str, Any], counts: Path, folder: Path, models: Path, 
 
 
 def main() -> None:
-    """Measure the models that the study lists."""
+    """Parse the command line and measure the models of the study."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--study", required=True, help="the config's bigram section as JSON")
+    parser.add_argument("--study", required=True, help="config file (YAML), or its bigram section as JSON text")
     parser.add_argument("--counts", type=Path, required=True, help="folder of the counts, named by vocabulary")
     parser.add_argument("--folder", type=Path, required=True, help="folder of the trained models")
     parser.add_argument("--models", type=Path, required=True, help="table bigram_models to write")
     parser.add_argument("--ranks", type=Path, required=True, help="table bigram_ranks to write")
     arguments = parser.parse_args()
-    write(json.loads(arguments.study), arguments.counts, arguments.folder, arguments.models, arguments.ranks)
+    study = section(arguments.study, "bigram", ["matrices", "models"])
+    write(study, arguments.counts, arguments.folder, arguments.models, arguments.ranks)
 
 
 if __name__ == "__main__":

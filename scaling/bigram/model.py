@@ -1,4 +1,4 @@
-"""The model: logits Z = A W^T + b, A and W in R^{n x m}, b in R^n; loss -sum_xy r_x P_xy log softmax(Z_x)_y, exactly.
+"""The model: logits Z = A W^T + b, A and W in R^{n x m}, b in R^n; exact loss -sum_xy r_x P_xy log softmax(Z_x)_y.
 
 The excess over the floor is the mean divergence, sum_x r_x KL(P_x || softmax(Z_x)).
 """
@@ -35,15 +35,15 @@ class Target:
 
     @classmethod
     def of(cls, matrix: Matrix, dtype: type[np.floating]) -> "Target":
-        """The target of a matrix; products are taken in `dtype`, sums over rows in float64."""
+        """Return the target of a matrix; products use `dtype`, sums over rows use float64."""
         return cls(matrix.r, matrix.P.astype(dtype, copy=False), matrix.row_entropy)
 
 
 def excess_and_gradient(target: Target, weights: Weights) -> tuple[float, Weights]:
-    """sum_x r_x KL(P_x || softmax(Z_x)) in nats, and its gradient with respect to A, W and b as separate arrays.
+    """Return sum_x r_x KL(P_x || softmax(Z_x)) in nats, and its gradient with respect to A, W and b as separate arrays.
 
-    With G_xy = r_x (softmax(Z_x)_y - P_xy): dA = G W, dW = G^T A, db = G^T 1. Rows are taken in blocks, so that memory
-    stays at a few n x n_block arrays.
+    With G_xy = r_x (softmax(Z_x)_y - P_xy): dA = G W, dW = G^T A, db = G^T 1. Rows are processed in
+    blocks, so memory is a few arrays n x n_block.
     """
     A, W, b = (np.asarray(part, dtype=target.P.dtype) for part in (weights.A, weights.W, weights.b))
     gradient = Weights(np.empty_like(A), np.zeros(W.shape), np.zeros(b.shape))
@@ -75,7 +75,7 @@ def softmax_rows(Z: Floats) -> Floats:
 
 
 def penalty_and_gradient(W: Floats, gamma: float) -> tuple[float, Floats]:
-    """R(W), whose gradient flow is the signed weight decay of the toy model, and its gradient.
+    """Return R(W), whose gradient flow is the signed weight decay of the toy model, and its gradient.
 
     gamma >= 0: gamma/(2n) sum_i ||W_i||^2; gamma < 0: |gamma|/(2n) sum_i (||W_i|| - 1)^2, which pulls norms to 1.
     """
@@ -88,10 +88,9 @@ def penalty_and_gradient(W: Floats, gamma: float) -> tuple[float, Floats]:
 
 
 def objective(target: Target, weights: Weights, gamma: float, tied: bool) -> tuple[float, Weights]:
-    """What training minimises, excess + R(W), and its gradient; of a tied model `gradient.A` is the whole one of W.
+    """Return the objective, excess + R(W), and its gradient; for a tied model, `gradient.A` is the full gradient of W.
 
-    For gamma > 0 the rows of A are decayed, too: otherwise W could shrink and A grow at the same logits, and there
-    would be no minimum.
+    For gamma > 0 the rows of A decay, too. Otherwise W could shrink and A grow at constant logits, without a minimum.
     """
     value, gradient = excess_and_gradient(target, weights)
     R, dR = penalty_and_gradient(weights.W, gamma)

@@ -11,23 +11,23 @@ FloatArray = NDArray[np.float64]
 
 
 def tails(squares: NDArray[np.floating]) -> FloatArray:
-    """sum_{k > m} squares_k for m = 0 .. n, of values in falling order; shape (n + 1,)."""
+    """Return sum_{k > m} squares_k for m = 0 .. n, from values in decreasing order; shape (n + 1,)."""
     return np.append(np.cumsum(squares[::-1])[::-1], 0.0)
 
 
 def chi_square(matrix: Matrix) -> FloatArray:
     """1/2 sum_{k > m} s_k^2, s the singular values of (J - r c^T)/sqrt(r c^T), J_xy = r_x P_xy; for m = 0 .. n.
 
-    The excess of the best m dimensions to second order about independence, KL(P_x || c) ~ chi^2/2.
+    This is the excess of the best m dimensions to second order about independence, KL(P_x || c) ~ chi^2/2.
     """
     r, c = matrix.r[:, None], matrix.next_frequency
     return 0.5 * tails(np.linalg.svd(np.sqrt(r / c) * (matrix.P - c), compute_uv=False) ** 2)
 
 
 def log_linear(matrix: Matrix) -> tuple[FloatArray, FloatArray, FloatArray] | None:
-    """SVD (U, s, V^T) of sqrt(r_x c_y) (log P_xy - weighted row and column means); None where a P_xy is zero.
+    """Return the SVD (U, s, V^T) of sqrt(r_x c_y) (log P_xy - weighted row and column means); None if a P_xy is zero.
 
-    Its first m terms are the best m dimensions of log P in the norm with weights r_x c_y.
+    The first m terms are the best m dimensions of log P in the norm with weights r_x c_y.
     """
     if not matrix.P.all():
         return None
@@ -41,8 +41,8 @@ def log_linear(matrix: Matrix) -> tuple[FloatArray, FloatArray, FloatArray] | No
 def log_spectrum(decomposition: tuple[FloatArray, FloatArray, FloatArray]) -> FloatArray:
     """1/2 sum_{k > m} s_k^2 of `log_linear`, for m = 0 .. n.
 
-    The excess of the best m dimensions to second order about P itself, 1/2 sum_x r_x Var_y(error of Z_xy), where the
-    variance is taken over c in place of P_x, since only such weights have a closed form.
+    This is the excess of the best m dimensions to second order about P, 1/2 sum_x r_x Var_y(error of Z_xy). The
+    variance is taken over c instead of P_x, because only product weights have a closed form.
     """
     return 0.5 * tails(decomposition[1] ** 2)
 
@@ -50,7 +50,7 @@ def log_spectrum(decomposition: tuple[FloatArray, FloatArray, FloatArray]) -> Fl
 def truncated_excess(
     matrix: Matrix, decomposition: tuple[FloatArray, FloatArray, FloatArray], widths: list[int]
 ) -> FloatArray:
-    """Exact excess when the logits are the first m terms of `log_linear`: an upper bound on the trained one."""
+    """Return the exact excess if the logits are the first m terms of `log_linear`: an upper bound for training."""
     U, s, Vt = decomposition
     target = Target.of(matrix, np.float64)
     r, c = matrix.r, matrix.next_frequency
@@ -66,8 +66,8 @@ def truncated_excess(
 def frequency(matrix: Matrix) -> FloatArray:
     """sum over contexts x beyond the m most frequent of r_x KL(P_x || c), for m = 0 .. n.
 
-    Each dimension serves one context, and the others are answered with c: no superposition. These weights exist, so
-    it bounds the excess of a trained model from above.
+    Each dimension represents one context, and all other contexts predict c: no superposition. Such weights exist, so
+    this is an upper bound on the excess of a trained model.
     """
     order = np.argsort(-matrix.r, kind="stable")
     return tails((matrix.r * matrix.row_information)[order])
@@ -76,9 +76,9 @@ def frequency(matrix: Matrix) -> FloatArray:
 def successors(matrix: Matrix) -> FloatArray:
     """sum over contexts x with more than m/2 successors of r_x KL(P_x || c), for m = 0 .. n.
 
-    In m dimensions there are n points of which any m/2 form a face of their convex hull (a cyclic polytope). As rows of
-    W they predict every context with at most m/2 successors to any accuracy; the others are answered with c. This
-    bounds the least possible excess from above. Where every P_xy > 0 it is the information until m = n.
+    In m dimensions there are n points of which any m/2 form a face of their convex hull (a cyclic polytope). With these
+    rows of W, every context with at most m/2 successors is predicted to any accuracy; the others predict c. This is an
+    upper bound on the smallest possible excess. If every P_xy > 0, it equals the information until m = n.
     Source: Gale 1963, "Neighborly and cyclic polytopes".
     """
     count = np.count_nonzero(matrix.P, axis=1)

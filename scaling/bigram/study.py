@@ -1,4 +1,4 @@
-"""What is trained: the bigram matrices and the models that the config asks for.
+"""The bigram matrices and models that the config lists.
 
 A model is a matrix, a width m, a weight decay gamma, tied or not, and a seed. The Snakefile imports this module.
 """
@@ -20,11 +20,11 @@ JOB_OPERATIONS = 2e13  # floating-point operations that one job takes on: about 
 
 @dataclass(frozen=True, kw_only=True)
 class MatrixSettings:
-    """Which bigram matrix is trained on. Raises InputError for settings that define no matrix.
+    """The bigram matrix to train on. Raises InputError for settings that do not define a matrix.
 
     text: the counts of a text. smoothed: the same after interpolated Kneser-Ney smoothing. shuffled: the counts of the
     same tokens in random order. The other laws are synthetic, with n tokens of frequencies r_i ~ i^-alpha:
-    independent P = 1 r^T; blocks: a share of the next tokens stays within the block of the token; sparse: each token
+    independent P = 1 r^T; blocks: most next tokens are in the block of the token; sparse: each token
     has few successors; spectrum: log P has singular values k^-exponent; random: log P has independent normal entries.
     """
 
@@ -53,18 +53,18 @@ class MatrixSettings:
 
     @property
     def is_counted(self) -> bool:
-        """Whether the matrix is made from the counts of a text."""
+        """Whether the matrix is computed from the counts of a text."""
         return self.law in COUNTED_LAWS
 
     @property
     def size(self) -> int:
-        """Number of tokens, or an upper bound on it: a text need not use its whole vocabulary."""
+        """Number of tokens, or an upper bound: a text may not use the whole vocabulary."""
         return int(self.vocabulary or self.n or 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One model to train. Raises InputError for a value that no model can have."""
+    """A model to train. Raises InputError for an invalid value."""
 
     matrix: str
     m: int
@@ -84,7 +84,7 @@ class Cell:
 
     @property
     def curve(self) -> str:
-        """Path of the curve of excess loss against m that the model is a point of."""
+        """Path of the curve (excess loss against m) that the model belongs to."""
         return f"{self.matrix}/gamma{self.gamma:.6g}{'_tied' if self.tied else ''}"
 
     @property
@@ -94,7 +94,7 @@ class Cell:
 
 
 def matrices(section: Mapping[str, Any]) -> dict[str, MatrixSettings]:
-    """The matrices of the config's `bigram` section by name. Raises InputError naming the matrix."""
+    """Return the matrices of the config's `bigram` section by name. Raises InputError with the name of the matrix."""
     found = {}
     for name, settings in section["matrices"].items():
         try:
@@ -110,7 +110,7 @@ def as_list(value: Any) -> list[Any]:
 
 
 def cells(section: Mapping[str, Any]) -> dict[str, Cell]:
-    """The models of the config's `bigram` section by name; a model that two grids ask for is listed once.
+    """Return the models of the config's `bigram` section by name; a model in two grids is listed once.
 
     Raises InputError for an unknown matrix and for two models that would share a name.
     """
@@ -137,7 +137,7 @@ def cells(section: Mapping[str, Any]) -> dict[str, Cell]:
 
 
 def flows(section: Mapping[str, Any]) -> list[tuple[Cell, float, float]]:
-    """Runs of gradient flow that the config asks for: the model, the time, and the step size.
+    """Return the runs of gradient flow that the config lists: model, time, and step size.
 
     Raises InputError for an unknown matrix.
     """
@@ -152,12 +152,12 @@ def flows(section: Mapping[str, Any]) -> list[tuple[Cell, float, float]]:
 
 
 def operations(cell: Cell, size: int) -> float:
-    """Floating-point operations of a training: three products of n x n by m per iteration, and the exponentials."""
+    """Estimate the floating-point operations of a training: three n x n x m products per iteration, exponentials."""
     return float(cell.iterations) * size**2 * (6 * cell.m + 60)
 
 
 def jobs(section: Mapping[str, Any]) -> dict[str, list[Cell]]:
-    """Models that one job trains, by the name of the job: the widths of one curve and seed, costly ones alone."""
+    """Return the models of each job by name: the widths of one curve and seed; expensive models have their own job."""
     known = matrices(section)
     curves: dict[tuple[str, int, int], list[Cell]] = {}
     for cell in cells(section).values():
@@ -177,19 +177,19 @@ def jobs(section: Mapping[str, Any]) -> dict[str, list[Cell]]:
 
 
 def memory(job: Sequence[Cell], section: Mapping[str, Any]) -> int:
-    """MB that a job may take: libraries, five n x n arrays of float64, and 30 vectors of all weights for L-BFGS."""
+    """Return the memory of a job in MB: libraries, five n x n float64 arrays, and 30 weight vectors for L-BFGS."""
     size = matrices(section)[job[0].matrix].size
     return 500 + int((5 * size**2 + 60 * size * max(cell.m for cell in job)) * 8e-6)
 
 
 def options(settings: MatrixSettings) -> list[str]:
-    """Command-line options that give these settings."""
+    """Return the command-line options for these settings."""
     given = {field.name: getattr(settings, field.name) for field in fields(settings)}
     return [f"--{name}={value}" for name, value in given.items() if value is not None]
 
 
 def training_arguments(job: Sequence[Cell], section: Mapping[str, Any]) -> list[str]:
-    """Arguments of `python -m scaling.bigram.training` that train the models of one job."""
+    """Return the arguments of `python -m scaling.bigram.training` that train the models of one job."""
     first = job[0]
     arguments = [f"--matrix={first.matrix}", *options(matrices(section)[first.matrix])]
     arguments += ["--m", *(str(cell.m) for cell in job), f"--gamma={first.gamma}"]

@@ -34,7 +34,7 @@ CONTEXT_SCALE = 10.0
 
 @dataclass(frozen=True)
 class Trained:
-    """The weights, the objective at each iteration (iterations,), and the norm of its gradient at the end."""
+    """The weights, the objective at each iteration (iterations,), and the final norm of its gradient."""
 
     weights: Weights
     history: NDArray[np.float64]
@@ -43,19 +43,19 @@ class Trained:
 
     @property
     def change_last_tenth(self) -> float:
-        """Fall of the objective over the last tenth of the iterations, in nats."""
+        """Decrease of the objective over the last tenth of the iterations, in nats."""
         return float(self.history[int(0.9 * (len(self.history) - 1))] - self.history[-1])
 
 
 def initial_weights(matrix: Matrix, cell: Cell) -> Weights:
-    """A, W ~ N(0, 1/m) and b = log c, the frequencies of next tokens; float64."""
+    """Return A, W ~ N(0, 1/m) and b = log c, with c the frequencies of next tokens; float64."""
     rng = np.random.default_rng([cell.seed, zlib.crc32(cell.name.encode())])
     A, W = rng.standard_normal((2, matrix.n, cell.m)) / np.sqrt(cell.m)
     return Weights(W if cell.tied else A, W, np.log(matrix.next_frequency))
 
 
 def flat(weights: Weights, tied: bool) -> NDArray[np.float64]:
-    """The weights as one vector; of a tied model without A."""
+    """Return the weights as one vector, without A for a tied model."""
     parts = [] if tied else [weights.A.ravel()]
     return np.concatenate([*parts, weights.W.ravel(), weights.b], dtype=np.float64)
 
@@ -68,10 +68,10 @@ def unflat(vector: NDArray[np.float64], n: int, m: int, tied: bool) -> Weights:
 
 
 def units(matrix: Matrix, cell: Cell) -> NDArray[np.float64]:
-    """The weights are these units times the optimised variables; a vector as `flat` gives it.
+    """Return the units of the weights: weights = units x optimized variables; a vector in the order of `flat`.
 
-    (n r_x)^(-1/4) for row x of A and (n c_y)^(-1/4) for row y of W and b_y: the loss is curved by r_x and c_y, and a
-    part of the frequency in the units lets L-BFGS converge several times faster than none or all of it.
+    (n r_x)^(-1/4) for row x of A and (n c_y)^(-1/4) for row y of W and b_y: the curvature of the loss is
+    proportional to r_x and c_y. L-BFGS converges several times faster with this partial rescaling.
     """
     ones = np.ones((matrix.n, cell.m))
     by_context, by_next = (matrix.n * matrix.r) ** -0.25, (matrix.n * matrix.next_frequency) ** -0.25
@@ -80,9 +80,9 @@ def units(matrix: Matrix, cell: Cell) -> NDArray[np.float64]:
 
 
 def train(matrix: Matrix, cell: Cell, dtype: type[np.floating] = np.float32) -> Trained:
-    """Minimise excess + R(W) by L-BFGS from the initial weights, at most cell.iterations iterations.
+    """Minimize excess + R(W) by L-BFGS from the initial weights, with at most cell.iterations iterations.
 
-    Products are taken in `dtype`, everything else in float64. The gradient's norm is that of the optimised variables.
+    Products use `dtype`, everything else float64. The norm of the gradient refers to the optimized variables.
     """
     target = Target.of(matrix, dtype)
     n, m, tied = matrix.n, cell.m, cell.tied
@@ -110,7 +110,7 @@ def train(matrix: Matrix, cell: Cell, dtype: type[np.floating] = np.float32) -> 
 
 
 def save(cell: Cell, trained: Trained, seconds: float, path: Path) -> None:
-    """Write the weights in float32 and the record of the training, whole or not at all."""
+    """Write the weights in float32 and the record of the training atomically."""
     record: dict[str, Any] = {
         "model": cell.name,
         **asdict(cell),
@@ -130,15 +130,15 @@ def save(cell: Cell, trained: Trained, seconds: float, path: Path) -> None:
 
 
 def read_matrix(settings: MatrixSettings, counts: Path | None) -> Matrix:
-    """The matrix of the settings, with the counts in a file where the law needs them."""
+    """Return the matrix of the settings; a counted law reads the file `counts`."""
     return matrices.build(settings, matrices.read_counts(counts) if counts and settings.is_counted else None)
 
 
 def arguments_parser() -> argparse.ArgumentParser:
-    """The command line: the matrix, the models, and where they are written."""
+    """Return the parser of the command line: the matrix, the models, and the output folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--matrix", required=True, help="name of the matrix, the first part of each model's path")
-    parser.add_argument("--law", choices=LAWS, required=True, help="how the matrix is made")
+    parser.add_argument("--law", choices=LAWS, required=True, help="law of the matrix")
     parser.add_argument("--counts", type=Path, help="bigram counts of a text, for the laws text, smoothed, shuffled")
     parser.add_argument("--vocabulary", type=int, help="tokens of the tokenizer of the counts")
     parser.add_argument("--n", type=int, help="tokens, for the other laws")
@@ -157,7 +157,7 @@ def arguments_parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Train the widths that the command line gives."""
+    """Parse the command line and train the given widths."""
     arguments = arguments_parser().parse_args()
     settings = MatrixSettings(**{field.name: getattr(arguments, field.name) for field in fields(MatrixSettings)})
     matrix = read_matrix(settings, arguments.counts)

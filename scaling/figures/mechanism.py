@@ -130,8 +130,8 @@ def _scaled(axes: Axes, frame: pd.DataFrame) -> None:
 
 
 def _packings(axes: Axes, frame: pd.DataFrame) -> None:
-    """Loss with b refitted against the squared 99 % quantile of the overlaps, one symbol per packing."""
-    axes.set(xlabel="99 % quantile of $|w_i \\cdot w_j|$, squared", ylabel=f"{LOSS}, $b$ refitted")
+    """Loss with b refitted against the squared 99 % quantile of the signed overlaps, one symbol per packing."""
+    axes.set(xlabel="99 % quantile of $w_i \\cdot w_j$, squared", ylabel=f"{LOSS}, $b$ refitted")
     if frame.empty:
         style.missing(axes, "no directions were replaced")
         return

@@ -29,7 +29,7 @@ RIVALS = {
 
 
 def windows(models: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The windows of widths of a curve: narrow, all, and every three successive widths below n/2."""
+    """Yield the windows of widths of a curve: narrow, all, and every three successive widths below n/2."""
     n = int(models["n"].iloc[0])
     below = models[models["m"] < WIDE * n]
     yield "narrow", models[models["m"] <= NARROW * n]
@@ -40,13 +40,13 @@ def windows(models: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def curves(models: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
-    """The curves of table bigram_models, each with the columns that name it."""
+    """Yield each curve of table bigram_models with the columns that identify it."""
     for key, part in models.groupby(CURVE, sort=True):
         yield dict(zip(CURVE, key, strict=True)), part
 
 
 def floor_width(models: pd.DataFrame) -> float:
-    """Width at which the excess falls to 1 % of the information, interpolated in logarithms; NaN if none gets there."""
+    """Return the width at which the excess falls to 1 % of the information, log-interpolated; NaN if it never does."""
     level = FLOOR_SHARE * float(models["information"].iloc[0])
     excess = models.groupby("m")["excess"].mean().astype(float).sort_index()
     reached = np.flatnonzero(excess.to_numpy() <= level)
@@ -62,14 +62,14 @@ def floor_width(models: pd.DataFrame) -> float:
 
 
 def excess_line(models: pd.DataFrame) -> curve.Line:
-    """Fit log excess against log m; there is no fit if the floor is reached within the window."""
+    """Fit log excess against log m; without a fit if the floor is reached within the window."""
     if (models["excess"] <= LEAST).any():
         return replace(curve.line([], []), status=FLOOR_REACHED, note="")
     return curve.line(models["m"], models["excess"])
 
 
 def exponent_table(models: pd.DataFrame) -> pd.DataFrame:
-    """Table `bigram_exponents` of table `bigram_models`."""
+    """Compute table `bigram_exponents` from table `bigram_models`."""
     rows = []
     for names, part in curves(models):
         m_floor = floor_width(part)
@@ -101,7 +101,7 @@ def exponent_table(models: pd.DataFrame) -> pd.DataFrame:
 
 
 def rival_table(models: pd.DataFrame) -> pd.DataFrame:
-    """Table `bigram_rivals` of table `bigram_models`: windows with three widths where an excess is left."""
+    """Compute table `bigram_rivals` from table `bigram_models`: windows with three widths above the floor."""
     rows = []
     for names, part in curves(models):
         for window, inside in windows(part):
@@ -111,7 +111,7 @@ def rival_table(models: pd.DataFrame) -> pd.DataFrame:
             for rival, column in RIVALS.items():
                 predicted = inside[column].astype(float)
                 if predicted.isna().any() or (predicted <= 0).any() or predicted.max() < predicted.min() * (1 + 1e-9):
-                    continue  # not predicted, zero within the window, or the same at every width
+                    continue  # no prediction, zero within the window, or constant
                 log_ratio = (predicted / inside["excess"]).map(np.log).groupby(inside["m"]).mean()
                 prediction = curve.line(inside["m"], predicted)
                 rows.append(

@@ -1,6 +1,6 @@
 """The Chinchilla law L = E + A/N^alpha + B/D^beta, N ~ m^k from model shapes, and alpha_m = k alpha.
 
-Writes `width_fit.csv`, `chinchilla_fit.csv` and `chinchilla_profile.csv`. Without points, the last two report it.
+Writes `width_fit.csv`, `chinchilla_fit.csv` and `chinchilla_profile.csv`; without points, the last two say so.
 """
 
 import argparse
@@ -26,19 +26,19 @@ PROFILE_REACH = 4.0  # standard errors to each side of the optimum
 
 
 def kept(loss: FloatArray, n_excluded: int) -> np.ndarray:
-    """Select the points without the `n_excluded` highest losses (Besiroglu et al. 2024 leave out 5)."""
+    """Return the points (boolean) except the `n_excluded` highest losses (Besiroglu et al. 2024 exclude 5)."""
     if not 0 <= n_excluded < max(loss.size, 1):
-        raise InputError(f"excluded points must be 0 .. {loss.size - 1} of {loss.size}, got {n_excluded}")
+        raise InputError(f"the number of excluded points must be 0 .. {loss.size - 1}, got {n_excluded}")
     return loss < np.sort(loss)[-n_excluded] if n_excluded else np.ones(loss.size, dtype=bool)
 
 
 def model_sizes(parameters: FloatArray) -> np.ndarray:
-    """Cluster number of each point: runs of one model size, whose digitised N agree to about one per cent."""
+    """Return the cluster of each point: runs of one model size, whose digitized N agree to about 1 %."""
     return np.unique(np.round(np.log(parameters), 2), return_inverse=True)[1]
 
 
 def width_exponent(width: FloatArray, parameters: FloatArray) -> dict[str, Any]:
-    """k of N ~ m^k: line in logs over models, with its standard error and that by clusters of one width (CR1)."""
+    """Fit k of N ~ m^k on log scales, with its standard error and one clustered by width (CR1)."""
     width, parameters = inputs.positive(d_model=width, params=parameters)
     if np.unique(width).size < 3:
         note = f"a line with an error needs at least 3 different widths, got {np.unique(width).size}"
@@ -65,7 +65,7 @@ def width_exponent(width: FloatArray, parameters: FloatArray) -> dict[str, Any]:
 
 
 def width_table(shapes: pd.DataFrame) -> pd.DataFrame:
-    """Table width_fit: all shapes, those with N <= 10 billion, those with d_model >= 1000."""
+    """Compute table width_fit: all shapes, N <= 10 billion, and d_model >= 1000."""
     subsets = {
         "all": shapes,
         "N <= 1e10": shapes[shapes["params_millions"] <= 1e4],
@@ -82,7 +82,7 @@ def width_table(shapes: pd.DataFrame) -> pd.DataFrame:
 
 
 def law_row(law: PowerSum, parameters: FloatArray, n_resamples: int, seed: int) -> dict[str, Any]:
-    """One row of chinchilla_fit without alpha_m: the parameters and their errors by bootstrap and covariance."""
+    """Return a row of chinchilla_fit without alpha_m: parameters with errors from bootstrap and covariance."""
     row: dict[str, Any] = {
         "estimator": law.estimator,
         "n_points": law.n_points,
@@ -115,7 +115,7 @@ def law_row(law: PowerSum, parameters: FloatArray, n_resamples: int, seed: int) 
 
 
 def with_alpha_m(row: dict[str, Any], k: pd.Series) -> dict[str, Any]:
-    """`row` with alpha_m = k alpha; errors of k and alpha in quadrature, (sd / value)^2 adding up."""
+    """Add alpha_m = k alpha to `row`; the relative errors of k and alpha add in quadrature."""
     if "alpha" not in row or k["status"] != inputs.CONVERGED:
         return row
     alpha_m = float(k["exponent"]) * row["alpha"]
@@ -129,7 +129,7 @@ def with_alpha_m(row: dict[str, Any], k: pd.Series) -> dict[str, Any]:
 
 
 def profile_rows(law: PowerSum, n_excluded: int, cells: int = 41) -> list[dict[str, Any]]:
-    """Rows of chinchilla_profile of a least-squares fit: alpha and beta fixed in turn at values near the optimum."""
+    """Return rows of chinchilla_profile for a least-squares fit: alpha, then beta, fixed at values near the optimum."""
     rows = []
     stderr = np.sqrt(np.diag(errors.covariance(law)))[3:]
     freedom = law.n_points - law.theta.size
@@ -173,7 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scaling.fits.chinchilla", description=__doc__)
     parser.add_argument("--points", required=True, help="table chinchilla_points (empty without a network)")
     parser.add_argument("--shapes", required=True, help="Table A9 (chinchilla_model_shapes.csv)")
-    parser.add_argument("--excluded", type=int, default=5, help="points with the highest losses to leave out")
+    parser.add_argument("--excluded", type=int, default=5, help="number of points with the highest losses to exclude")
     parser.add_argument("--resamples", type=int, default=1000, help="refits of each bootstrap")
     parser.add_argument("--seed", type=int, default=42, help="seed of the bootstrap")
     parser.add_argument("--widths", required=True, help="table width_fit to write")

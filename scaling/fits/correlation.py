@@ -1,4 +1,4 @@
-"""Exponents of toy models on correlated features: `toy_correlation.csv` to `correlation_exponents.csv`."""
+"""Fit exponents of toy models on correlated features: `toy_correlation.csv` to `correlation_exponents.csv`."""
 
 import argparse
 
@@ -12,7 +12,7 @@ CURVE = ["activity", "gamma", "alpha", "correlation", "block_size"]
 
 
 def exponent_table(models: pd.DataFrame) -> pd.DataFrame:
-    """Table `correlation_exponents` of table `toy_correlation`: one row per curve."""
+    """Compute table `correlation_exponents` from table `toy_correlation`: one row per curve."""
     rows = []
     for key, part in models.groupby(CURVE, sort=True):
         line = curve.line(part["m"], part["loss"])

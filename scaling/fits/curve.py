@@ -1,4 +1,4 @@
-"""One curve L(m): the line log L = log C - a log m, where the seeds of one width form one cluster."""
+"""Fit one curve L(m): the line log L = log C - a log m, where the seeds of one width form a cluster."""
 
 from dataclasses import dataclass, replace
 
@@ -12,7 +12,7 @@ from scaling.fits.inputs import FloatArray
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """L = amplitude m^-exponent; numbers that the points do not determine are NaN, and `note` gives the reason."""
+    """L = amplitude m^-exponent; undetermined numbers are NaN, and `note` gives the reason."""
 
     n_points: int  # widths
     n_seeds: int  # fewest seeds at a width
@@ -26,7 +26,7 @@ class Line:
     exponent_high: float = float("nan")
     amplitude: float = float("nan")
     rsquared: float = float("nan")
-    lack_of_fit: float = float("nan")  # F of the scatter of seed means about the line over the scatter of seeds
+    lack_of_fit: float = float("nan")  # F: scatter of the seed means about the line over scatter between seeds
     lack_of_fit_pvalue: float = float("nan")
     seed_std: float = float("nan")  # pooled standard deviation of log L between seeds
 
@@ -38,10 +38,10 @@ def by_width(m: FloatArray, log_loss: FloatArray) -> tuple[FloatArray, FloatArra
 
 
 def line(m: ArrayLike, loss: ArrayLike, level: float = 0.95) -> Line:
-    """Least-squares line through the mean of log L at each width, a = -slope, with a t-interval (n - 2 d.o.f.).
+    """Fit a line to the mean of log L at each width by least squares; a = -slope, t-interval with n - 2 d.o.f.
 
-    Entries with equal m are seeds: their mean counts as one point, because pooled seeds would make the standard
-    error small exactly when the line is wrong. Lack of fit:
+    Entries with equal m are seeds; their mean is one point, because pooling seeds would give a small standard
+    error exactly when the line is wrong. Lack of fit:
     F = [(SSE - SSPE)/(n_widths - 2)] / [SSPE/(n - n_widths)] with SSPE the squares of seeds about their means.
     Fewer than three widths give the status `too few points`. Raises InputError for entries that are not finite and
     positive.
@@ -92,10 +92,10 @@ def lines_by_start(m: ArrayLike, loss: ArrayLike, level: float = 0.95) -> list[L
 
 
 def slope_stderr(m: ArrayLike, sd: float) -> float:
-    """Standard error of the exponent of `line` if log L scatters by `sd` between seeds and the line is right.
+    """Return the standard error of the exponent of `line` due to a scatter `sd` of log L between seeds.
 
     Var = sd^2 sum_w (x_w - mean x)^2 / k_w / (sum_w (x_w - mean x)^2)^2 over widths w with k_w seeds, x = log m. It
-    leaves out the misfit of the line, which two curves of the same shape at equal widths have in common.
+    excludes the misfit of the line, which is the same for two curves of the same shape at equal widths.
     """
     widths, count = np.unique(np.asarray(m, dtype=np.float64), return_counts=True)
     spread = (np.log(widths) - np.log(widths).mean()) ** 2
@@ -104,7 +104,7 @@ def slope_stderr(m: ArrayLike, sd: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Bend:
-    """How the local exponent -d log L / d log m changes from the smallest width to the largest."""
+    """Change of the local exponent -d log L / d log m from the smallest to the largest width."""
 
     first: float  # local exponent at the smallest width
     last: float  # at the largest
@@ -119,7 +119,7 @@ class Bend:
 
 
 def bend(m: ArrayLike, loss: ArrayLike) -> Bend:
-    """Parabola through the mean of log L at each width against log m: a power law has no bend.
+    """Fit a parabola to the mean of log L at each width against log m; a power law has no bend.
 
     NaN with fewer than four widths. Raises InputError for entries that are not finite and positive.
     """

@@ -1,4 +1,4 @@
-"""Errors of a fitted sum of power laws: covariance, bootstrap over points or clusters, profile intervals."""
+"""Errors of a fitted sum of power laws: covariance, bootstrap over points or clusters, and profile intervals."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,7 +10,7 @@ from scaling.fits.power_sum import LIMITS, PowerSum, Problem, newton
 
 
 def covariance(law: PowerSum) -> FloatArray:
-    """Covariance of (A_k, E, a_k) from least squares, s^2 (J^T J)^-1, by the delta rule; (2K + 1, 2K + 1)."""
+    """Return the covariance of (A_k, E, a_k), s^2 (J^T J)^-1 transformed by the delta method; (2K + 1, 2K + 1)."""
     problem = law.problem
     prediction, shares = problem.shares(law.theta)
     J = problem.jacobian(shares) * np.sqrt(problem.weights)
@@ -27,10 +27,10 @@ def bootstrap(
     random: np.random.Generator | np.random.RandomState,
     clusters: ArrayLike | None = None,
 ) -> FloatArray:
-    """Refit to resampled points, or to whole resampled `clusters`: rows (A_k, E, a_k), shape (n_resamples, 2K + 1).
+    """Refit to resampled points or resampled `clusters`; rows are (A_k, E, a_k), shape (n_resamples, 2K + 1).
 
-    Refits start at the fit of all points; the estimator is the law's own, except that least absolute deviations
-    are not resampled (0.3 s per fit). `random` draws n indices per resample by `choice(n, n)`, as Besiroglu et al. do.
+    Refits start at the fit to all points and use the same estimator; least absolute deviations are not
+    resampled (0.3 s per fit). `random` draws n indices per resample by `choice(n, n)`, as Besiroglu et al. do.
     Raises ValueError for a least-absolute law.
     """
     if law.estimator == "least_absolute":
@@ -49,10 +49,10 @@ def bootstrap(
 
 
 def profile_interval(law: PowerSum, k: int, level: float = 0.95) -> tuple[float, float]:
-    """Interval of exponent a_k from least squares: {a : RSS(a) <= RSS_min (1 + F_{level; 1, n - p} / (n - p))}.
+    """Return the profile interval of exponent a_k: {a : RSS(a) <= RSS_min (1 + F_{level; 1, n - p} / (n - p))}.
 
-    All other parameters are refitted at each a. An end beyond LIMITS is not bounded by these points
-    and is returned as NaN.
+    All other parameters are refitted at each a. An end beyond LIMITS is not determined by the points
+    and is NaN.
     """
     index = law.problem.terms + 1 + k
     freedom = law.n_points - law.theta.size
@@ -61,7 +61,7 @@ def profile_interval(law: PowerSum, k: int, level: float = 0.95) -> tuple[float,
 
 
 def _profile_end(law: PowerSum, index: int, threshold: float, sign: int) -> float:
-    """Step away from the optimum with growing steps until the profile exceeds `threshold`, then solve with brentq."""
+    """Take growing steps from the optimum until the profile exceeds `threshold`, then solve with brentq."""
     inside, step = law.theta, 0.02
 
     def refit(exponent: float) -> tuple[FloatArray, float]:
@@ -80,12 +80,12 @@ def _profile_end(law: PowerSum, index: int, threshold: float, sign: int) -> floa
 
 
 def profile(law: PowerSum, k: int, values: ArrayLike) -> FloatArray:
-    """Least objective with exponent a_k fixed at each of `values` and all else refitted, starting from the nearest."""
+    """Return the minimal objective with exponent a_k fixed at each of `values`, all other parameters refitted."""
     return profile_path(law, k, values)[1]
 
 
 def profile_path(law: PowerSum, k: int, values: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """theta (n_values, 2K + 1) and objective (n_values,) of the fits with exponent a_k held at each of `values`."""
+    """Return theta (n_values, 2K + 1) and the objective (n_values,) with exponent a_k fixed at each of `values`."""
     index = law.problem.terms + 1 + k
     at = np.asarray(values, dtype=np.float64)
     thetas, objectives = np.empty((at.size, law.theta.size)), np.empty(at.size)

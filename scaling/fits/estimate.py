@@ -1,4 +1,4 @@
-"""A measured number with its standard error and degrees of freedom, and the estimators that the claims share."""
+"""A measured number with its standard error and degrees of freedom, and the estimators used by the claims."""
 
 import math
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ SMALLEST_SPREAD = 1e-12  # of log m; below it no group has two widths
 class Estimate:
     """value ± stderr with `df` degrees of freedom, from `n` independent units.
 
-    stderr is NaN where the error is unknown, and 0 where the number is exact. df is infinite for an error that is known
-    rather than estimated from the units.
+    stderr is NaN if the error is unknown and 0 if the number is exact. df is infinite if the error is known rather than
+    estimated from the units.
     """
 
     value: float
@@ -33,15 +33,15 @@ class Estimate:
 
 
 def exponent(line: Line) -> Estimate:
-    """The exponent of a fitted line; n widths leave n - 2 degrees of freedom."""
+    """Return the exponent of a fitted line; n widths give n - 2 degrees of freedom."""
     return Estimate(value=line.exponent, stderr=line.exponent_stderr, df=max(line.n_points - 2, 0), n=line.n_points)
 
 
 def mean_over(groups: ArrayLike, values: ArrayLike, unit: str) -> Estimate:
-    """Mean of the group means and its standard error, sd / sqrt(groups), with groups - 1 degrees of freedom.
+    """Return the mean of the group means; standard error sd / sqrt(groups), with groups - 1 degrees of freedom.
 
-    Use it where groups are draws of one number, such as seeds or models, and never for widths, whose means differ by
-    more than chance. One group gives no error; no value gives NaN.
+    Use it for groups that are draws of one quantity, such as seeds or models; never for widths, whose means differ
+    systematically. One group gives no error; no value gives NaN.
     """
     labels, index = np.unique(np.asarray(groups), return_inverse=True)
     if not labels.size:
@@ -52,7 +52,7 @@ def mean_over(groups: ArrayLike, values: ArrayLike, unit: str) -> Estimate:
 
 
 def median(values: ArrayLike, unit: str) -> Estimate:
-    """Median of independent values; its standard error is sqrt(pi/2) times that of the mean (normal values)."""
+    """Return the median of independent values; its standard error is sqrt(pi/2) that of the mean (normal values)."""
     numbers = np.asarray(values, dtype=np.float64)
     if not numbers.size:
         return Estimate(value=math.nan, n=0, unit=unit)
@@ -71,9 +71,9 @@ class Scatter:
 
 
 def scatter(cells: Sequence[ArrayLike], values: ArrayLike, fewest: int = 2, fewest_cells: int = 1) -> Scatter:
-    """Pooled scatter of the cells (one array per key) that have at least `fewest` repetitions.
+    """Return the pooled scatter of the cells (one array per key) with at least `fewest` repetitions.
 
-    NaN with 0 degrees of freedom where fewer than `fewest_cells` cells have them.
+    NaN with 0 degrees of freedom if there are fewer than `fewest_cells` such cells.
     """
     keys = np.column_stack([np.asarray(key, dtype=np.float64) for key in cells])
     numbers = np.asarray(values, dtype=np.float64)
@@ -90,10 +90,10 @@ def scatter(cells: Sequence[ArrayLike], values: ArrayLike, fewest: int = 2, fewe
 def farthest(
     widths: ArrayLike, values: ArrayLike, expected: float, seeds: Scatter, relation: str = "equal"
 ) -> Estimate:
-    """Mean at the width that is farthest from `expected` on the side that contradicts the claim.
+    """Return the mean at the width that contradicts the claim most, that is, farthest from `expected`.
 
-    A claim about every width holds if it holds at this one. Its error is the scatter of seeds over the square root of
-    the seeds at this width, never the scatter between widths, which are not draws of one number.
+    A claim about every width is true if it is true at this one. The error is the scatter between seeds over the square
+    root of the number of seeds at this width; widths are not draws of one quantity.
     """
     labels, index, count = np.unique(np.asarray(widths), return_inverse=True, return_counts=True)
     mean = np.bincount(index, np.asarray(values, dtype=np.float64)) / count
@@ -103,7 +103,7 @@ def farthest(
 
 
 def difference(first: Estimate, second: Estimate) -> Estimate:
-    """first - second of independent estimates, errors in quadrature, degrees of freedom by Welch-Satterthwaite."""
+    """Return first - second of independent estimates: errors in quadrature, Welch-Satterthwaite degrees of freedom."""
     return Estimate(
         value=first.value - second.value,
         stderr=math.hypot(first.stderr, second.stderr),
@@ -114,9 +114,9 @@ def difference(first: Estimate, second: Estimate) -> Estimate:
 
 
 def pooled_df(first: ArrayLike, first_df: ArrayLike, second: ArrayLike, second_df: ArrayLike) -> Any:
-    """Welch-Satterthwaite degrees of freedom of hypot(first, second); an error of zero does not count.
+    """Return the Welch-Satterthwaite degrees of freedom of hypot(first, second); an error of zero does not count.
 
-    Infinite where both errors are known, NaN where one is not known or has no degrees of freedom.
+    Infinite if both errors are known, NaN if one is unknown or has no degrees of freedom.
     """
     errors, dfs = np.array([first, second], dtype=np.float64), np.array([first_df, second_df], dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -125,9 +125,9 @@ def pooled_df(first: ArrayLike, first_df: ArrayLike, second: ArrayLike, second_d
 
 
 def auc(score: ArrayLike, positive: ArrayLike) -> float:
-    """Area under the ROC curve: the probability that a positive has the higher score, ties counted half.
+    """Return the area under the ROC curve: the probability that a positive scores higher, ties counted half.
 
-    NaN unless there are positives and negatives.
+    NaN without positives or without negatives.
     """
     chosen = np.asarray(positive, dtype=bool)
     n, k = chosen.size, int(chosen.sum())
@@ -138,10 +138,10 @@ def auc(score: ArrayLike, positive: ArrayLike) -> float:
 
 
 def common_exponent(groups: ArrayLike, m: ArrayLike, values: ArrayLike) -> Estimate:
-    """k of values = c[group] m^-k by least squares in logs, after the mean over entries of one group and width.
+    """Fit k of values = c[group] m^-k by least squares on log scales, to means over the entries of a group and width.
 
-    Averaging first keeps the seeds of a width from counting as independent points. NaN with no degree of freedom, or
-    when no group has two widths.
+    The mean prevents seeds of one width from counting as independent points. NaN without degrees of freedom, or if no
+    group has two widths.
     """
     frame = pd.DataFrame({"group": np.asarray(groups, dtype=str), "m": m, "y": np.log(np.asarray(values, dtype=float))})
     points = frame.groupby(["group", "m"], as_index=False)["y"].mean()

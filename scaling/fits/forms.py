@@ -1,7 +1,7 @@
 """Choose the form of a curve L(m): power law, with or without a constant, exponential, logarithmic, or linear.
 
-Every form is C shape(m) with C projected out of the log residuals, so at most two parameters are searched for: the
-parameter q of the shape, and the constant's share s of the loss at the largest width M.
+Every form is C shape(m), with C projected out of the log residuals. At most two parameters remain: the parameter q of
+the shape, and the constant's share s of the loss at the largest width M.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,7 @@ NOISELESS = 1e-9  # residuals in log L below this are rounding
 
 @dataclass(frozen=True)
 class FormFit:
-    """One form's fit: q, the constant's share at the largest width (0 without one), residual squares of log L."""
+    """Fit of one form: q, share of the constant at the largest width (0 without one), residual squares of log L."""
 
     q: float
     share: float
@@ -61,7 +61,7 @@ class Decision:
 
 
 def _rss(form: Form, u: FloatArray, y: FloatArray, q: ArrayLike, share: ArrayLike) -> FloatArray:
-    """Residual squares of log L with C projected out, for q and share of one shape (k,); returns (k,)."""
+    """Return the residual squares of log L with C projected out, shape (k,), for q and share of shape (k,)."""
     part = np.atleast_1d(share)[:, None]
     residual = y - np.log((1 - part) * form.shape(u, np.atleast_1d(q)[:, None]) + part)
     residual -= residual.mean(axis=1, keepdims=True)
@@ -69,7 +69,7 @@ def _rss(form: Form, u: FloatArray, y: FloatArray, q: ArrayLike, share: ArrayLik
 
 
 def _grid(form: Form, constant: bool) -> tuple[FloatArray, FloatArray]:
-    """Cells of q, dense near the small end, and of the constant's share."""
+    """Return a grid of q, denser at small values, and of the share of the constant."""
     q = form.high * np.linspace(0, 1, 81) ** (2 if form.high < 100 else 8)
     share = np.concatenate([[0.0], np.linspace(0.02, 0.98, 33)]) if constant else np.zeros(1)
     cells = np.stack(np.meshgrid(q, share, indexing="ij"), axis=-1).reshape(-1, 2)
@@ -107,7 +107,7 @@ def fit_form(name: str, m: FloatArray, y: FloatArray, constant: bool = False, st
 
 
 def profile_rss(m: FloatArray, y: FloatArray, exponent: float) -> float:
-    """Least residual squares of C m^-a + L0 at a fixed exponent a, L0 >= 0."""
+    """Return the minimal residual squares of C m^-a + L0 at a fixed exponent a, L0 >= 0."""
     form, u = FORMS["power"], m / m.max()
     share = np.concatenate([[0.0], np.linspace(0.01, LARGEST_SHARE, 60)])
     rss = _rss(form, u, y, np.full(share.size, exponent), share)
@@ -120,9 +120,9 @@ def profile_rss(m: FloatArray, y: FloatArray, exponent: float) -> float:
 
 
 def interval_with_constant(m: FloatArray, y: FloatArray, fit: FormFit, level: float = 0.95) -> tuple[float, float]:
-    """Profile-F interval of the exponent with a free constant, {a : RSS(a) <= RSS_min (1 + F_{1, n - 3}/(n - 3))}.
+    """Return the profile interval of the exponent with a constant, {a : RSS(a) <= RSS_min (1 + F_{1, n - 3}/(n - 3))}.
 
-    NaN for an end beyond 0.02 .. 8: these widths do not bound it.
+    An end beyond 0.02 .. 8 is NaN: these widths do not bound it.
     """
     freedom = m.size - 3
     threshold = fit.rss * (1 + stats.f.ppf(level, 1, freedom) / freedom)
@@ -136,15 +136,15 @@ def interval_with_constant(m: FloatArray, y: FloatArray, fit: FormFit, level: fl
 
 
 def decide(m: ArrayLike, loss: ArrayLike) -> Decision:
-    """The form of L(m) by a fixed rule; entries with equal m are seeds and enter as their mean of log L.
+    """Decide the form of L(m) by a fixed rule; entries with equal m are seeds and enter as the mean of log L.
 
-    1. The four forms with two parameters are ranked by n log RSS (AICc with equal penalties). The first is called
-       only when the second is at least 4 behind.
-    2. If the power law leads, a constant L0 >= 0 is tested one-sided at 5 %: (RSS_2 - RSS_3) over the seeds' own
-       variance when there are seeds, over RSS_3 / (n - 3) when there are none, against F_{0.90; 1, freedom}.
+    1. The four forms with two parameters are ranked by n log RSS (AICc with equal penalties). The first is chosen
+       only if the second is at least 4 behind.
+    2. If the power law leads, a constant L0 >= 0 is tested one-sided at 5 %: (RSS_2 - RSS_3) over the variance
+       between seeds, or over RSS_3 / (n - 3) without seeds, against F_{0.90; 1, freedom}.
     3. If the constant is needed, the exponential with a constant must be at least 4 behind, too.
-    Everything else, and fewer than four widths, is `undecided`. AICc never weighs two against three parameters:
-    below ten widths its penalty alone forbids the constant. Raises InputError for entries not finite and positive.
+    Everything else, and fewer than four widths, is `undecided`. AICc never compares two with three parameters:
+    below ten widths its penalty alone excludes the constant. Raises InputError for entries not finite and positive.
     """
     widths, losses = inputs.positive(m=m, loss=loss)
     x, y, count = by_width(widths, np.log(losses))

@@ -1,7 +1,7 @@
-"""Several curves with one exponent, L = C m^-a + L0[group], as for language models by family and data set.
+"""Fit several curves with one exponent, L = C m^-a + L0[group], as for language models by family and data set.
 
 For a given exponent, C and all L0 are linear parameters (Frisch-Waugh: subtract group means from m^-a and from L).
-Only the exponent is searched for, so no starting values are needed.
+Only the exponent is searched, so no starting values are needed.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ class Design:
     form: str
 
     def centred(self, values: FloatArray) -> FloatArray:
-        """Subtract from `values` their group means."""
+        """Subtract the group means from `values`."""
         return values - self.group_mean(values)[self.group]
 
     def group_mean(self, values: FloatArray) -> FloatArray:
@@ -44,14 +44,14 @@ class Design:
         return np.asarray(np.bincount(self.group, values) / np.bincount(self.group))
 
     def project(self, q: float, loss: FloatArray) -> tuple[float, float]:
-        """Best c of loss = c basis(u; q) + L0[group], and the residual squares."""
+        """Return the best c of loss = c basis(u; q) + L0[group], and the residual squares."""
         x, y = self.centred(FORMS[self.form][0](self.u, q)), self.centred(loss)
         xx = float(x @ x)
         c = float(x @ y) / xx if xx > 0 else 0.0
         return c, float(np.sum((y - c * x) ** 2))
 
     def search(self, loss: FloatArray) -> float:
-        """q of the least residual squares: a grid of 60, then a bounded one-dimensional search."""
+        """Find the q with the smallest residual squares: a grid of 60 values, then a bounded one-dimensional search."""
         _, low, high = FORMS[self.form]
         grid = np.linspace(low, high, 60)
         i = int(np.argmin([self.project(q, loss)[1] for q in grid]))
@@ -85,7 +85,7 @@ class GroupFit:
         return int(self.design.loss.size)
 
     def curve(self, m: ArrayLike) -> FloatArray:
-        """The part that falls with m, amplitude m^-exponent (or the other form's)."""
+        """Return the part that depends on m: amplitude m^-exponent, or that of another form."""
         basis = FORMS[self.design.form][0](np.asarray(m, dtype=np.float64) / self.design.scale, self.exponent)
         power = self.design.scale**-self.exponent if self.design.form == "power" else 1.0
         return np.asarray(self.amplitude * power * basis)
@@ -108,11 +108,11 @@ def _projected_jacobian(design: Design, c: float, a: float) -> FloatArray:
 
 
 def group_fit(m: ArrayLike, loss: ArrayLike, group: ArrayLike, form: str = "power", level: float = 0.95) -> GroupFit:
-    """Least squares of L = C m^-a + L0[group] with all parameters free, plain residuals in nats.
+    """Fit L = C m^-a + L0[group] by least squares with all parameters free; residuals in nats.
 
     The standard error is that of all parameters together; the interval is the profile
     {a : RSS(a) <= RSS_min (1 + F_{level; 1, n - p} / (n - p))}, NaN at an end beyond 0.05 .. 4. `form` may be
-    `exponential` or `logarithmic` for comparison: then `exponent` is that form's own number and has no error.
+    `exponential` or `logarithmic` for comparison; `exponent` is then the parameter of that form and has no error.
     Raises InputError for entries that are not finite and positive. Source: paper, Fig. 8b and its notebook.
     """
     widths, losses = inputs.positive(m=m, loss=loss)
@@ -153,7 +153,7 @@ def group_fit(m: ArrayLike, loss: ArrayLike, group: ArrayLike, form: str = "powe
 
 
 def with_errors(fit: GroupFit, level: float) -> GroupFit:
-    """The same fit with standard errors, correlation and profile interval for independent errors."""
+    """Return the fit with standard errors, correlation and profile interval for independent errors."""
     design, a = fit.design, fit.exponent
     J = _projected_jacobian(design, fit.amplitude * design.scale**-a, a)
     covariance = np.linalg.inv(_crossed(J)) * fit.rss / fit.freedom
@@ -177,7 +177,7 @@ def _crossed(J: FloatArray) -> FloatArray:
 
 
 def _profile_end(design: Design, best: float, end: float, threshold: float) -> float:
-    """Where the profile between the optimum and `end` of the range passes `threshold`; NaN if it never does."""
+    """Return where the profile between the optimum and `end` crosses `threshold`; NaN if it does not."""
     if design.project(end, design.loss)[1] <= threshold:
         return float("nan")
     between = sorted((best, end))
@@ -188,7 +188,7 @@ def _profile_end(design: Design, best: float, end: float, threshold: float) -> f
 
 
 def cluster_stderr(fit: GroupFit, cluster: ArrayLike) -> float:
-    """Standard error of the exponent when residuals within a cluster (a model) are correlated: CR1 sandwich.
+    """Return the standard error of the exponent for residuals correlated within a cluster (a model): CR1 sandwich.
 
     V = (G/(G - 1)) ((n - 1)/(n - p)) B^-1 (sum_c J_c^T e_c e_c^T J_c) B^-1, B = J^T J, J without the intercepts.
     """
@@ -213,7 +213,7 @@ def wild_cluster(fit: GroupFit, cluster: ArrayLike, n_resamples: int, random: np
 
 
 def authors_stderr(fit: GroupFit) -> float:
-    """The paper's "+- 0.04" by the formula of its notebook: not a standard error of the exponent.
+    """Return the paper's "+- 0.04" by the formula of its notebook, which is not a standard error of the exponent.
 
     sqrt(sum_i (log(L_i - L0) - log(C m_i^-a))^2 / sum_i (log m_i - mean)^2 / (n - 3)): C and every L0 count as
     known, and a point with L < L0 enters as log(L - L0) := 0.
@@ -227,6 +227,6 @@ def authors_stderr(fit: GroupFit) -> float:
 
 
 def fixed_exponent_pvalue(fit: GroupFit, exponent: float) -> float:
-    """p-value of the F test that the exponent is `exponent`, all else free (independent errors)."""
+    """Return the p-value of the F test that the exponent is `exponent`, others free (independent errors)."""
     F = (fit.design.project(exponent, fit.design.loss)[1] - fit.rss) / (fit.rss / fit.freedom)
     return float(stats.f.sf(max(F, 0.0), 1, fit.freedom))

@@ -23,9 +23,9 @@ TOLERANCE = 0.012  # in log N: the table's counts are rounded to a million, and 
 
 
 def join_shapes(points: pd.DataFrame, shapes: pd.DataFrame, tolerance: float = TOLERANCE) -> pd.DataFrame:
-    """`points` with `width` and `depth` of the shape nearest in parameter count; NaN where none is within `tolerance`.
+    """Add `width` and `depth` of the shape nearest in parameter count to `points`; NaN if none is within `tolerance`.
 
-    The tolerance is a difference of log N.
+    The tolerance is a difference in log N.
     """
     table = np.log(1e6 * shapes["params_millions"].to_numpy(float))
     distance = np.abs(np.log(points["parameters"].to_numpy(float))[:, None] - table)
@@ -37,7 +37,7 @@ def join_shapes(points: pd.DataFrame, shapes: pd.DataFrame, tolerance: float = T
 
 
 def joint_row(law: PowerSum, parameters: np.ndarray, n_resamples: int, seed: int) -> dict[str, Any]:
-    """One row of joint_fit: the parameters, profile intervals (squares) or cluster bootstrap intervals (Huber)."""
+    """Return a row of joint_fit: parameters with profile (least squares) or cluster bootstrap (Huber) intervals."""
     row: dict[str, Any] = {
         **dict(zip(EXPONENTS, law.exponents, strict=True)),
         **dict(zip(AMPLITUDES, law.amplitudes, strict=True)),
@@ -94,7 +94,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scaling.fits.joint", description=__doc__)
     parser.add_argument("--points", required=True, help="table chinchilla_points (empty without a network)")
     parser.add_argument("--shapes", required=True, help="Table A9 (chinchilla_model_shapes.csv)")
-    parser.add_argument("--excluded", type=int, default=5, help="points with the highest losses to leave out")
+    parser.add_argument("--excluded", type=int, default=5, help="number of points with the highest losses to exclude")
     parser.add_argument("--resamples", type=int, default=400, help="refits of the cluster bootstrap")
     parser.add_argument("--seed", type=int, default=42, help="seed of the bootstrap")
     parser.add_argument("--output", required=True, help="table joint_fit to write")

@@ -1,4 +1,4 @@
-"""The paper's fit to language models, L = C/m^a + L0[family, data set]: `llm_loss_fit.csv`, `llm_loss_intercepts.csv`.
+"""Fit language models as in the paper, L = C/m^a + L0[family, data set]: `llm_loss_fit.csv`, `llm_loss_intercepts.csv`.
 
 The 108 published losses are always fitted. Losses measured here (table llm_losses) are fitted separately.
 """
@@ -26,7 +26,7 @@ POINTS = ["source", "model", "family", "dataset", "m", "loss"]
 
 
 def published_losses(path: str) -> pd.DataFrame:
-    """The 108 losses of Fig. 8b (27 models, 4 texts) with the columns POINTS, source `published`."""
+    """Return the 108 losses of Fig. 8b (27 models, 4 texts) with the columns POINTS, source `published`."""
     frame = published.read(path, ["family", "dataset", "m", "model_name_guess", "loss"])
     families = frame["family"].str.lower()  # as in llm_overlaps and llm_losses
     return frame.rename(columns={"model_name_guess": "model"}).assign(source="published", family=families)[POINTS]
@@ -38,7 +38,7 @@ def group_names(points: pd.DataFrame) -> pd.Series:
 
 
 def fit_row(fit: GroupFit, models: pd.Series, n_resamples: int, seed: int) -> dict[str, Any]:
-    """One row of llm_loss_fit, without source and subset."""
+    """Return a row of llm_loss_fit, without source and subset."""
     row: dict[str, Any] = {
         "form": fit.design.form,
         "exponent": fit.exponent,
@@ -76,9 +76,9 @@ def fit_row(fit: GroupFit, models: pd.Series, n_resamples: int, seed: int) -> di
 
 
 def loss_fits(points: pd.DataFrame, n_resamples: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Tables llm_loss_fit and llm_loss_intercepts for points with the columns POINTS.
+    """Compute tables llm_loss_fit and llm_loss_intercepts for points with the columns POINTS.
 
-    Each source is fitted separately, since small models trained here and the paper's models do not share C.
+    Each source is fitted separately: the small models trained here and the paper's models have different C.
     """
     rows, intercepts = [], []
     for source, part in points.groupby("source", sort=False):
@@ -101,10 +101,10 @@ def loss_fits(points: pd.DataFrame, n_resamples: int, seed: int) -> tuple[pd.Dat
 
 
 def main() -> None:
-    """Command line: fit the published losses and, when given, measured ones."""
+    """Command line: fit the published losses and, if given, measured ones."""
     parser = argparse.ArgumentParser(prog="python -m scaling.fits.llm", description=__doc__)
     parser.add_argument("--published", required=True, help="losses read off Fig. 8b (fig8b_llm_loss.csv)")
-    parser.add_argument("--losses", help="table llm_losses of losses measured here")
+    parser.add_argument("--losses", help="table llm_losses, losses measured here")
     parser.add_argument("--resamples", type=int, default=999, help="refits of the wild cluster bootstrap")
     parser.add_argument("--seed", type=int, default=42, help="seed of the bootstrap")
     parser.add_argument("--fit", required=True, help="table llm_loss_fit to write")

@@ -1,13 +1,13 @@
-r"""What predicts the loss of toy models under strong superposition: the overlaps of their rows, or a count of features?
+r"""What predicts the loss of toy models under strong superposition: overlaps of rows, or the number of features?
 
-Lines log y = c + sum_k b_k predictor_k through models, with errors clustered by curve, tested on curves left out:
+Linear fits log y = c + sum_k b_k predictor_k, with errors clustered by curve, tested on held-out curves:
 
-- live: y = (L - L_silent) / sum of p_i over live features, on functions of m and of the live rows' overlaps. Each
-  curve has its own c, since losses differ between alphas by more than any overlap explains.
-- rows_*: y = loss after other directions of the rows (interventions.csv), on the same; the packings are the curves,
-  with one c for all.
-- counting: y = L, by the rival that only the number of features counts, L = 4/3 sum_{i > k} p_i, with k = m^2/2 (as
-  many rows as fit as nearly an equiangular tight frame) or k = c m^d fitted.
+- live: y = (L - L_silent) / sum of p_i over live features, on functions of m and of the overlaps of live rows. Each
+  curve has its own c, because losses differ between alphas by more than overlaps explain.
+- rows_*: y = loss after a change of the directions of rows (interventions.csv); the packings are the curves,
+  with one common c.
+- counting: y = L, for the rival hypothesis that only the number of features matters: L = 4/3 sum_{i > k} p_i, with
+  k = m^2/2 (the number of rows that nearly form an equiangular tight frame) or a fitted k = c m^d.
 
     python -m scaling.fits.mediation --models toy_models.csv --features toy_features.csv \
         --one-active toy_one_active.csv --interventions interventions.csv --output mediation.csv

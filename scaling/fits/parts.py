@@ -1,4 +1,4 @@
-"""Exponents of the parts of the toy models' loss, and of the losses after interventions.
+"""Fit exponents of the parts of the toy models' loss, and of the losses after interventions.
 
 `toy_models.csv` to `toy_part_exponents.csv`: how fast each part of the loss falls with m, and which part scatters
 between seeds. `interventions.csv` to `intervention_exponents.csv`: alpha_m after an intervention, and how the loss
@@ -33,7 +33,7 @@ LINE = ["n_points", "n_seeds", "m_min", "m_max", "exponent", "exponent_stderr", 
 
 
 def line_columns(m: "pd.Series[Any]", loss: "pd.Series[Any]", variable: str = "m") -> dict[str, Any]:
-    """Return the columns of the line log L against log m; without numbers where a loss is not above zero."""
+    """Return the columns of the fit of log L against log m; without numbers if a loss is zero or negative."""
     if not (loss > 0).all():
         widths = m.groupby(m).size()
         where = ", ".join(f"{value:g}" for value in sorted(set(m[loss <= 0])))
@@ -50,10 +50,10 @@ def line_columns(m: "pd.Series[Any]", loss: "pd.Series[Any]", variable: str = "m
 
 
 def scatter_explained(m: "pd.Series[Any]", loss: "pd.Series[Any]", part: "pd.Series[Any]") -> float:
-    """Return the share of the loss's variance between seeds that is gone without the part.
+    """Return the share of the variance of the loss between seeds that the part explains.
 
     1 - sum (d_L - d_P)^2 / sum d_L^2, with d the deviations from the mean over seeds at each m, relative to the mean
-    loss there. It is negative for a part whose removal adds scatter, and NaN with one seed.
+    loss there. Negative for a part whose removal adds scatter, and NaN with one seed.
     """
     mean = loss.groupby(m).transform("mean")
     total, rest = ((values - values.groupby(m).transform("mean")) / mean for values in (loss, loss - part))
@@ -62,7 +62,7 @@ def scatter_explained(m: "pd.Series[Any]", loss: "pd.Series[Any]", part: "pd.Ser
 
 
 def part_table(models: pd.DataFrame) -> pd.DataFrame:
-    """Return table toy_part_exponents of table toy_models: one row per curve and part of the loss, and Eq. 10."""
+    """Compute table toy_part_exponents from table toy_models: one row per curve and part of the loss, and Eq. 10."""
     rows = []
     keys = ["experiment", *CURVE]
     for key, group in models.groupby(keys, dropna=False, sort=True):
@@ -84,7 +84,7 @@ def part_table(models: pd.DataFrame) -> pd.DataFrame:
 
 
 def intervention_exponents(interventions: pd.DataFrame) -> pd.DataFrame:
-    """Return table intervention_exponents: L(m) after each intervention, and L against the factor on the overlaps."""
+    """Compute table intervention_exponents: L(m) after each intervention, and L against the overlap factor."""
     rows = []
     for variable, others in (("m", ["scale"]), ("scale", ["m"])):
         keys = [*CURVE, "intervention", "refit", *others]

@@ -1,7 +1,7 @@
-"""The 245 Chinchilla points: fetched from their public repository at a pinned commit, or taken from a local file.
+"""Read the 245 Chinchilla points from their public repository at a pinned commit, or from a local file.
 
-They are digitised from Fig. 4 of Hoffmann et al. 2022 by Epoch AI (github.com/epoch-research/analyzing-chinchilla)
-and are not included here. Without a network, the table is written without rows, and the rest of the study continues.
+They were digitized from Fig. 4 of Hoffmann et al. 2022 by Epoch AI (github.com/epoch-research/analyzing-chinchilla)
+and are not included here. Without a network, the table is empty and the rest of the study continues.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from scaling.command import InputError
 COMMIT = "92258837425e1b5f2851d624287f0120583a3d0e"
 URL = f"https://raw.githubusercontent.com/epoch-research/analyzing-chinchilla/{COMMIT}/data/svg_extracted_data.csv"
 SHA256 = "193478df4e90f040016431996c45682659306840ecdadf83cfb9cd5ca0aa1b30"
+COLUMNS = ("Model Size", "Training FLOP", "loss")
 LARGEST = 1 << 20  # bytes; the file has 23 kB
 HOW_TO = (
     "with a network, `snakemake --cores all --forcerun fetch_chinchilla`; without one, put the file "
@@ -35,10 +36,10 @@ def obtain(
     consequence: str = f"the Chinchilla part is not run: {HOW_TO}",
     timeout: float = 5.0,
 ) -> bytes | None:
-    """The bytes of the file at `source`, a URL or a path, checked by `sha256` where that is given.
+    """Return the bytes of the file at `source`, a URL or a path, checked against `sha256` if given.
 
-    None, with a line in the log that ends in `consequence`, when a URL does not answer or answers with other bytes.
-    Raises InputError when a local file is missing or has another hash.
+    Logs a warning that ends in `consequence` and returns None if a URL does not respond or sends other bytes.
+    Raises InputError if a local file is missing or has another hash.
     """
     remote = source.startswith(("https://", "http://"))
     try:
@@ -58,14 +59,25 @@ def obtain(
 
 
 def download(url: str, timeout: float) -> bytes:
-    """The first MiB that `url` answers with; raises OSError or HTTPException when it does not answer."""
+    """Return the first MiB of `url`. Raises OSError or HTTPException if there is no response."""
     with urllib.request.urlopen(url, timeout=timeout) as answer:
         return bytes(answer.read(LARGEST))
 
 
-def parse(data: bytes) -> pd.DataFrame:
-    """Table chinchilla_points: N (`Model Size`), D = FLOP / (6 N), loss; rows in the file's order."""
-    frame = pd.read_csv(io.BytesIO(data))
+def parse(data: bytes, source: str) -> pd.DataFrame:
+    """Return table chinchilla_points: N (`Model Size`), D = FLOP / (6 N), loss; rows in the order of the file.
+
+    Raises InputError naming `source` for a file that is not a table with these columns.
+    """
+    try:
+        frame = pd.read_csv(io.BytesIO(data))
+    except (ValueError, pd.errors.ParserError) as error:
+        raise InputError(f"{source}: not a CSV table ({error}); give svg_extracted_data.csv") from None
+    if missing := [column for column in COLUMNS if column not in frame]:
+        raise InputError(
+            f"{source}: no column {', '.join(missing)}; the columns are {', '.join(frame.columns)}; "
+            f"give svg_extracted_data.csv, which has {', '.join(COLUMNS)}"
+        )
     parameters = frame["Model Size"]
     return pd.DataFrame(
         {"parameters": parameters, "tokens": frame["Training FLOP"] / (6 * parameters), "loss": frame["loss"]}
@@ -73,7 +85,7 @@ def parse(data: bytes) -> pd.DataFrame:
 
 
 def empty() -> pd.DataFrame:
-    """The table without rows."""
+    """Return the table without rows."""
     return pd.DataFrame({"parameters": [], "tokens": [], "loss": []}, dtype="float64")
 
 
@@ -84,7 +96,7 @@ def main() -> None:
     parser.add_argument("--output", required=True, help="table chinchilla_points to write")
     options = parser.parse_args()
     data = obtain(options.source)
-    points = empty() if data is None else parse(data)
+    points = empty() if data is None else parse(data, options.source)
     tables.write("chinchilla_points", points, options.output)
     logging.info("%s: %d points", options.output, len(points))
 

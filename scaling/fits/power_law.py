@@ -10,7 +10,7 @@ from scaling.fits import curve, forms, inputs
 
 @dataclass(frozen=True)
 class PowerLawFit:
-    """The line log L = log C - a log m, and the form that the points support; print it for a report."""
+    """The line log L = log C - a log m, and the form that the points support; its repr is a report."""
 
     line: curve.Line
     decision: forms.Decision

@@ -1,9 +1,9 @@
-"""A constant and a sum of power laws, L = E + sum_k A_k x_k^-a_k, fitted to log L.
+"""Fit a constant and a sum of power laws, L = E + sum_k A_k x_k^-a_k, to log L.
 
-K = 2 with parameters and tokens is the Chinchilla law, K = 3 with width, depth and tokens the joint law.
-Start: variable projection, a grid over the exponents with E and A_k solved for each cell, so that nobody guesses
-starts in 2K + 1 dimensions. Finish: Newton steps on the estimator's own objective (scipy, trust-exact), or a
-sequence of linear programs for least absolute deviations.
+K = 2 with parameters and tokens is the Chinchilla law, K = 3 with width, depth and tokens the joint law. Starting
+values come from variable projection: a grid over the exponents, with E and A_k solved for in each cell. The objective
+of the estimator is then minimized by Newton steps (scipy, trust-exact), or by a sequence of linear programs for least
+absolute deviations.
 """
 
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ class Problem:
         return len(self.z)
 
     def shares(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """log of the law's prediction, shape (n,), and each term's share of it, (K + 1, n), the constant last."""
+        """Return the log of the prediction, (n,), and the share of each term in it, (K + 1, n), the constant last."""
         K = self.terms
         logs = np.empty((K + 1, self.log_loss.size))
         logs[:K] = theta[:K, None] - theta[K + 1 :, None] * self.z
@@ -58,11 +58,11 @@ class Problem:
         return top + np.log(total), parts / total
 
     def jacobian(self, shares: FloatArray) -> FloatArray:
-        """d log prediction / d theta, shape (2K + 1, n)."""
+        """Return d log prediction / d theta, shape (2K + 1, n)."""
         return np.concatenate([shares, -self.z * shares[:-1]])
 
     def objective(self, theta: FloatArray) -> float:
-        """Sum over points of Huber's loss of r = log prediction - log L: r^2/2 inside delta, delta (|r| - delta/2)."""
+        """Return the sum of Huber's loss of r = log prediction - log L: r^2/2 inside delta, delta (|r| - delta/2)."""
         residual = np.abs(self.shares(theta)[0] - self.log_loss)
         if np.isinf(self.delta):
             return float(self.weights @ residual**2 / 2)
@@ -70,13 +70,13 @@ class Problem:
         return float(self.weights @ np.where(residual <= self.delta, residual**2 / 2, bent))
 
     def gradient(self, theta: FloatArray) -> FloatArray:
-        """Gradient of the objective, shape (2K + 1,)."""
+        """Return the gradient of the objective, shape (2K + 1,)."""
         prediction, shares = self.shares(theta)
         pull = np.clip(prediction - self.log_loss, -self.delta, self.delta)
         return self.jacobian(shares) @ (self.weights * pull)
 
     def hessian(self, theta: FloatArray) -> FloatArray:
-        """Hessian of the objective, from d^2 log sum = sum_k share_k g_k g_k^T - J J^T with g_k = (1, -z_k)."""
+        """Return the Hessian, from d^2 log sum = sum_k share_k g_k g_k^T - J J^T with g_k = (1, -z_k)."""
         K = self.terms
         prediction, shares = self.shares(theta)
         residual = prediction - self.log_loss
@@ -93,7 +93,7 @@ class Problem:
         return H
 
     def natural(self, theta: FloatArray) -> FloatArray:
-        """(A_1 .. A_K, E, a_1 .. a_K) of theta."""
+        """Convert theta to (A_1 .. A_K, E, a_1 .. a_K)."""
         K = self.terms
         exponents = theta[K + 1 :]
         log_amplitudes = np.minimum(theta[:K] + exponents * self.centre, 700)  # a resample may run off: no overflow
@@ -118,7 +118,7 @@ class PowerSum:
     theta: FloatArray
 
     def predict(self, x: Sequence[ArrayLike]) -> FloatArray:
-        """E + sum_k A_k x_k^-a_k at the columns x_1 .. x_K."""
+        """Return E + sum_k A_k x_k^-a_k at the columns x_1 .. x_K."""
         powers = (A * np.asarray(column) ** -a for A, column, a in zip(self.amplitudes, x, self.exponents, strict=True))
         return np.asarray(self.constant + sum(powers))
 
@@ -129,11 +129,11 @@ class PowerSum:
 
 
 def grid_starts(problem: Problem, count: int) -> list[FloatArray]:
-    """`count` starts from a grid of exponents: its local minima of the projected relative squares, then far cells.
+    """Return `count` starts from a grid of exponents: local minima of the projected squares, then distant cells.
 
-    In each cell E and A_k at the centre solve min sum (prediction / L - 1)^2. Cells with a negative solution are
-    skipped; if all cells have one, non-negative least squares solves them. Far cells, spread over the ranking, show
-    that the result does not depend on the start.
+    In each cell, E and A_k at the centre minimize sum (prediction / L - 1)^2. Cells with a negative solution are
+    skipped; if all have one, non-negative least squares is used. Distant cells, spread over the ranking, test whether
+    the result depends on the start.
     """
     K = problem.terms
     weight = np.sqrt(problem.weights) * np.exp(-problem.log_loss)
@@ -167,9 +167,9 @@ def grid_starts(problem: Problem, count: int) -> list[FloatArray]:
 
 
 def newton(problem: Problem, start: FloatArray, fixed: int | None = None) -> tuple[FloatArray, float, bool]:
-    """Minimise Huber's (or the squares') objective from `start`: theta, objective, whether the gradient vanished.
+    """Minimize Huber's loss (or least squares) from `start`; returns theta, objective, whether the gradient vanished.
 
-    `fixed` is the index of a component of theta that is kept, for profiles. The objective is divided by the square of
+    `fixed` is the index of a component of theta to keep fixed, for profiles. The objective is divided by the square of
     its scale, so that the tolerance has the same meaning for every delta.
     """
     free = np.arange(start.size) != (-1 if fixed is None else fixed)
@@ -213,7 +213,7 @@ def newton(problem: Problem, start: FloatArray, fixed: int | None = None) -> tup
 def newton_or_bound(problem: Problem, start: FloatArray) -> tuple[FloatArray, float, bool]:
     """Run `newton`; if it does not converge, also run it with E at its bound 0, and return the better result.
 
-    Towards E = 0 the objective is flat in log E, so an optimum at the bound is never reached from inside.
+    Towards E = 0 the objective is flat in log E, so an optimum at the bound is never reached from the interior.
     """
     inside = newton(problem, start)
     if inside[2]:
@@ -225,7 +225,7 @@ def newton_or_bound(problem: Problem, start: FloatArray) -> tuple[FloatArray, fl
 
 
 def least_absolute(problem: Problem, start: FloatArray, steps: int = 60) -> tuple[FloatArray, float, bool]:
-    """Minimise sum |r| from `start` by linear programs of the linearised residual inside a trust region (HiGHS)."""
+    """Minimize sum |r| from `start` by linear programs in the linearized residual within a trust region (HiGHS)."""
     theta, n = start, problem.log_loss.size
     prediction, shares = problem.shares(theta)
     best, radius = float(problem.weights @ np.abs(prediction - problem.log_loss)), 0.05
@@ -259,7 +259,7 @@ def least_absolute(problem: Problem, start: FloatArray, steps: int = 60) -> tupl
 def judge(problem: Problem, theta: FloatArray, converged: bool, constant_may_vanish: bool = False) -> tuple[str, str]:
     """Return the status of a fit, and the reason if it is not `converged`.
 
-    With `constant_may_vanish` an E at its bound 0 is a result, and the other parameters are judged without it.
+    With `constant_may_vanish`, E at its bound 0 is a valid result, and the other parameters are judged without it.
     """
     shares = problem.shares(theta)[1]
     exponents = theta[problem.terms + 1 :]
@@ -291,10 +291,10 @@ def fit(
 ) -> PowerSum:
     """Fit L = E + sum_k A_k x_k^-a_k to log L; x holds K columns of n entries, `weights` count repeated points.
 
-    `huber` minimises the sum (not the mean) of Huber's loss with corner `delta`, `least_squares` the squares and
+    `huber` minimizes the sum (not the mean) of Huber's loss with corner `delta`, `least_squares` the squares and
     `least_absolute` the absolute values of log prediction - log L. Raises InputError for entries that are not
-    finite and positive; too few points, or points that do not determine the law, come back as a status. With
-    `constant_may_vanish` an E at its bound 0 counts as converged.
+    finite and positive; too few points, or points that do not determine the law, are reported as a status. With
+    `constant_may_vanish`, E at its bound 0 counts as converged.
     Source: Hoffmann et al. 2022, approach 3; Besiroglu et al. 2024.
     """
     names = {f"x{k + 1}": column for k, column in enumerate(x)}

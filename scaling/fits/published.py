@@ -1,4 +1,4 @@
-"""Points that were read off the paper's figures or copied from its tables: `resources/published/*.csv`."""
+"""Read points taken from the paper's figures and tables: `resources/published/*.csv`."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from scaling.command import InputError
 
 
 def read(path: Path | str, columns: list[str]) -> pd.DataFrame:
-    """`columns` of a CSV file with comment lines (#); raises InputError for a missing file or column."""
+    """Return `columns` of a CSV file with comment lines (#). Raises InputError for a missing file or column."""
     try:
         frame = pd.read_csv(path, comment="#")
     except FileNotFoundError:

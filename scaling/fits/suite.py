@@ -1,7 +1,7 @@
-"""The width exponent of a table of training runs: L = L0 + c_m/m^a [+ c_l/l^b] [+ c_D/D^c] [+ c_t/t^d].
+"""Fit the width exponent of a table of training runs: L = L0 + c_m/m^a [+ c_l/l^b] [+ c_D/D^c] [+ c_t/t^d].
 
-Least squares of log L by variable projection. The interval of a is that of the jackknife over widths; the profile
-of a against L0 shows what a short range of widths cannot determine. docs/suites.md walks through an example.
+Least squares in log L by variable projection. The interval of a comes from the jackknife over widths; the profile
+of a against L0 shows what a short range of widths cannot determine. See docs/suites.md for an example.
 """
 
 import argparse
@@ -31,7 +31,7 @@ NOT_DETERMINED = "not determined"
 
 @dataclass(frozen=True)
 class Rules:
-    """When an exponent counts as determined, and the value to compare it with besides 1; defaults as in config.yaml."""
+    """When an exponent counts as determined, and what it is compared with besides 1; defaults as in config.yaml."""
 
     min_widths: int = 4
     longest_interval: float = 1.0
@@ -40,7 +40,7 @@ class Rules:
     published_err: float = 0.04
 
     def verdict(self, row: dict[str, Any]) -> str:
-        """The verdict on one row of width_suites, from the union of the jackknife and the profile interval."""
+        """Return the verdict for a row of width_suites, from the union of the jackknife and profile intervals."""
         ends = np.array([row.get(f"a_{kind}") for kind in ("low", "high", "profile_low", "profile_high")], dtype=float)
         if row["status"] == inputs.NOT_RUN:
             return inputs.NOT_RUN
@@ -60,7 +60,7 @@ class Rules:
 
 
 def inflation(runs: pd.DataFrame, terms: list[str]) -> float:
-    """Variance inflation 1/(1 - R^2) of log width by the logarithms of the other terms; 1 without others."""
+    """Return the variance inflation 1/(1 - R^2) of log width due to the logs of the other terms; 1 without them."""
     logs = np.log(runs[["width", *terms]].to_numpy(dtype=np.float64))
     centred = logs - logs.mean(axis=0)
     total = float(centred[:, 0] @ centred[:, 0])
@@ -71,12 +71,12 @@ def inflation(runs: pd.DataFrame, terms: list[str]) -> float:
 
 
 def part_of(problem: Problem, some: np.ndarray) -> Problem:
-    """The problem of the chosen runs alone, boolean, (n,), in the same coordinates."""
+    """Return the problem for the chosen runs only (boolean, (n,)), in the same coordinates."""
     return replace(problem, z=problem.z[:, some], log_loss=problem.log_loss[some], weights=problem.weights[some])
 
 
 def without(law: PowerSum, left_out: np.ndarray) -> tuple[FloatArray, str]:
-    """theta of the law refitted to the runs that are not `left_out` (boolean, (n,)), and why it is unsound, if so."""
+    """Refit without the runs `left_out` (boolean, (n,)); returns theta, and the reason if the refit is not valid."""
     part = part_of(law.problem, ~left_out)
     if part.log_loss.size <= law.theta.size or (np.ptp(part.z, axis=1) == 0).any():
         return law.theta, "too few runs are left"
@@ -85,9 +85,9 @@ def without(law: PowerSum, left_out: np.ndarray) -> tuple[FloatArray, str]:
 
 
 def jackknife(law: PowerSum, clusters: np.ndarray, level: float = 0.95) -> dict[str, Any]:
-    """Standard error and interval of a: V = (G - 1)/G sum_g (a_(g) - a)^2 over refits without cluster g, t(G - 1).
+    """Return the error and interval of a: V = (G - 1)/G sum_g (a_(g) - a)^2 over refits without cluster g, t(G - 1).
 
-    Source: MacKinnon, Nielsen, Webb 2023 (CV3), which holds its level with few clusters.
+    Source: MacKinnon, Nielsen, Webb 2023 (CV3); the coverage is accurate with few clusters.
     """
     index, values = law.problem.terms + 1, np.unique(clusters)
     leaves = []
@@ -104,7 +104,7 @@ def jackknife(law: PowerSum, clusters: np.ndarray, level: float = 0.95) -> dict[
 
 
 def width_profile(law: PowerSum) -> pd.DataFrame:
-    """Table of a held at values from 0.1 to 4: L0, c_m, rms of log L, and the excess (RSS/RSS_min - 1)(n - p)."""
+    """Return a table with a fixed at values from 0.1 to 4: L0, c_m, rms of log L, and (RSS/RSS_min - 1)(n - p)."""
     low, high, count = PROFILE
     best = float(law.exponents[0])
     values = np.unique([*np.geomspace(low, high, count), *np.linspace(0.7 * best, 1.4 * best, 22), 1.0, best])
@@ -125,11 +125,11 @@ def width_profile(law: PowerSum) -> pd.DataFrame:
 def fit_suite(
     runs: pd.DataFrame, terms: list[str], rules: Rules | None = None, cluster: str = "width"
 ) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Fit the law to `runs` with the columns width, loss and `terms` (of depth, data, steps): a row and a profile.
+    """Fit the law to `runs` with columns width, loss and `terms` (of depth, data, steps); returns row and profile.
 
     The row has the columns of width_suites except suite, text and selection; the profile is that of `width_profile`.
-    `cluster` is width or shape (width and depth). Runs that do not determine the law give a status and a note. Raises
-    InputError for entries that are not finite and positive.
+    `cluster` is width or shape (width and depth). If the runs do not determine the law, the row has a status and note.
+    Raises InputError for entries that are not finite and positive.
     """
     rules = rules or Rules()
     names = ["width", *terms]
@@ -165,7 +165,7 @@ def fit_suite(
 
 
 def numbers(law: PowerSum, runs: pd.DataFrame, names: list[str], cluster: str) -> dict[str, Any]:
-    """The numbers of a row of width_suites for a law that converged."""
+    """Return the numbers of a row of width_suites for a fit that converged."""
     widths = runs["width"].to_numpy(dtype=np.float64)
     shape = runs.groupby(["width", "depth"]).ngroup().to_numpy() if cluster == "shape" else widths
     row: dict[str, Any] = {EXPONENTS[name]: value for name, value in zip(names, law.exponents, strict=True)}
@@ -202,9 +202,9 @@ def numbers(law: PowerSum, runs: pd.DataFrame, names: list[str], cluster: str) -
 
 
 def read_runs(data: bytes, name: str, columns: dict[str, str]) -> pd.DataFrame:
-    """Columns of a CSV or, where `name` ends in .jsonl, JSON lines file, renamed from `columns` (ours: theirs).
+    """Read columns of a CSV file, or of JSON lines if `name` ends in .jsonl, renamed by `columns` (ours: theirs).
 
-    Raises InputError naming the file, the column and what there is, or the line of an entry that is not a number.
+    Raises InputError with the file, the missing column and the columns it has, or the row of an invalid entry.
     """
     lines = name.endswith(".jsonl")
     try:
@@ -229,7 +229,7 @@ def read_runs(data: bytes, name: str, columns: dict[str, str]) -> pd.DataFrame:
 
 
 def groups(runs: pd.DataFrame, by: list[str]) -> Iterator[tuple[str, pd.DataFrame]]:
-    """(name, runs) of each combination of values of the columns `by`; all runs under `all` without any."""
+    """Yield (name, runs) for each combination of values of the columns `by`; without columns, ("all", all runs)."""
     if not by:
         yield "all", runs
         return
@@ -267,7 +267,7 @@ def main() -> None:
         "--cluster",
         choices=["width", "shape"],
         default="width",
-        help="runs that share an error: those of one width, or of one width and depth",
+        help="runs with correlated errors: those of one width, or of one width and depth",
     )
     parser.add_argument("--output", help="table width_suites to write")
     parser.add_argument("--profile", help="table width_suite_profiles to write")
@@ -294,7 +294,7 @@ def main() -> None:
 
 
 def as_table(name: str, rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Rows with the columns of table `name`, empty where a row lacks one."""
+    """Return the rows with the columns of table `name`; missing values are empty."""
     return pd.DataFrame(rows, columns=list(tables.dictionary()[name]["columns"]))
 
 

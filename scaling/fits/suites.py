@@ -1,4 +1,4 @@
-"""The width exponent in training suites of other groups: `width_suites.csv` and `width_suite_profiles.csv`.
+"""Fit the width exponent in training suites of other groups: `width_suites.csv` and `width_suite_profiles.csv`.
 
 `python -m scaling.fits.suites runs` writes each suite's file as a table suite_runs, `fit` fits selections of them.
 The entries of the config are described in docs/suites.md.
@@ -23,10 +23,9 @@ SEVERAL = {"aspect": ("width", "depth"), "tokens_per_parameter": ("data", "param
 
 
 def suite_runs(name: str, entry: dict[str, Any], shapes: Path | None = None) -> pd.DataFrame:
-    """Table suite_runs of a suite as the config describes it; empty, with a line in the log, without its file.
+    """Return table suite_runs of a suite in the config; without its file, log a warning and return an empty table.
 
-    `shapes` is Table A9, which the format `chinchilla` needs. Raises InputError for a file that is not what the entry
-    says.
+    `shapes` is Table A9, which the format `chinchilla` needs. Raises InputError for a file that differs from the entry.
     """
     columns = list(tables.dictionary()["suite_runs"]["columns"])
     source = entry.get("source")
@@ -40,7 +39,7 @@ def suite_runs(name: str, entry: dict[str, Any], shapes: Path | None = None) -> 
     if entry["format"] == "chinchilla":
         if shapes is None:
             raise InputError("the format chinchilla needs --shapes")
-        joined = joint.join_shapes(points.parse(data), published.read(shapes, chinchilla.SHAPES)).dropna()
+        joined = joint.join_shapes(points.parse(data, str(source)), published.read(shapes, chinchilla.SHAPES)).dropna()
         data, source = joined.to_csv(index=False).encode(), "chinchilla.csv"
     parts = [
         suite.read_runs(data, str(source), entry["columns"] | {"loss": column}).assign(text=text)
@@ -50,22 +49,20 @@ def suite_runs(name: str, entry: dict[str, Any], shapes: Path | None = None) -> 
 
 
 def how_to_run(entry: dict[str, Any]) -> str:
-    """What to do to run a suite whose file was not there."""
+    """Return instructions for a suite whose file was not found."""
     if entry.get("source"):
-        return (
-            "its file was not there: with a network run again with --forcerun suite_runs, or name a path under source"
-        )
-    return "no public file can be fetched: make it as docs/suites.md says and name it under source"
+        return "its file was not found: with a network, run again with --forcerun suite_runs, or give a path as source"
+    return "it has no public file: create one as described in docs/suites.md and give its path as source"
 
 
 def select(runs: pd.DataFrame, selection: dict[str, Any]) -> pd.DataFrame:
-    """The runs that a selection of the config keeps. Raises InputError for a bound on a column that is empty."""
+    """Return the runs in a selection of the config. Raises InputError for a bound on a column that is empty."""
     values = runs.assign(**{name: runs[top] / runs[bottom] for name, (top, bottom) in SEVERAL.items()})
     chosen = np.ones(len(runs), dtype=bool)
     for name, bound in selection["keep"].items():
         column = values[name]
         if column.isna().any():
-            raise InputError(f"a selection keeps runs by {name}, which the suite's columns do not give")
+            raise InputError(f"a selection has bounds on {name}, but the suite has no such column")
         if "min" in bound:
             chosen &= (column >= bound["min"]).to_numpy()
         if "max" in bound:
@@ -82,7 +79,7 @@ def select(runs: pd.DataFrame, selection: dict[str, Any]) -> pd.DataFrame:
 def fit_entry(
     name: str, entry: dict[str, Any], runs: pd.DataFrame, rules: suite.Rules
 ) -> tuple[list[dict[str, Any]], list[pd.DataFrame]]:
-    """Rows of width_suites and profiles of one suite: each text with each selection, the first of both is primary."""
+    """Return rows of width_suites and profiles for one suite: every text with every selection; the first is primary."""
     rows, profiles = [], []
     for text in entry["losses"]:
         for label, selection in entry["selections"].items():

@@ -1,7 +1,7 @@
-"""Exponents of the loss against training time: `toy_curves.csv` and `bigram_flow.csv` to `time_exponents.csv`.
+"""Fit exponents of the loss against training time: `toy_curves.csv` and `bigram_flow.csv` to `time_exponents.csv`.
 
-Curves are taken over the last decade of training, as means of log loss in equal steps of log time. At fixed m the loss
-approaches a constant, so the exponent of C t^-a + L0 is fitted next to the plain slope.
+Fits use the last decade of training, as means of log loss in equal steps of log time. At fixed m the loss approaches a
+constant, so the exponent of C t^-a + L0 is fitted as well as the plain slope.
 """
 
 import argparse
@@ -21,7 +21,7 @@ BINS = 20
 
 
 def last_decade(time: pd.Series, loss: pd.Series) -> tuple[FloatArray, FloatArray]:
-    """Geometric means of time and loss in 20 equal steps of log time over the last decade; empty steps are left out."""
+    """Return geometric means of time and loss in 20 steps of log time over the last decade, without empty steps."""
     t, y = time.to_numpy(dtype=np.float64), loss.to_numpy(dtype=np.float64)
     inside = t > t.max() * 10**-DECADES
     x, y = np.log(t[inside]), np.log(y[inside])
@@ -34,7 +34,7 @@ def last_decade(time: pd.Series, loss: pd.Series) -> tuple[FloatArray, FloatArra
 
 
 def exponents(time: pd.Series, loss: pd.Series) -> dict[str, Any]:
-    """The numbers of one curve: plain slope, and exponent with a constant and its profile interval."""
+    """Return the results for one curve: plain slope, and exponent with a constant and its profile interval."""
     t, y = last_decade(time, loss)
     line = curve.line(t, y)
     form = forms.decide(t, y)
@@ -54,7 +54,7 @@ def exponents(time: pd.Series, loss: pd.Series) -> dict[str, Any]:
 
 
 def toy_rows(curves: pd.DataFrame, models: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """One row per toy model; time is the training step."""
+    """Yield one row per toy model; time is the training step."""
     settings = models.drop_duplicates("model").set_index("model")
     for model, part in curves.groupby("model", sort=False):
         if model in settings.index and (part["loss"] > 0).all():
@@ -66,7 +66,7 @@ def toy_rows(curves: pd.DataFrame, models: pd.DataFrame) -> Iterator[dict[str, A
 
 
 def bigram_rows(flow: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """One row per gradient flow of a bigram model; the loss is the excess over the floor."""
+    """Yield one row per gradient flow of a bigram model; the loss is the excess over the floor."""
     for (matrix, law, n, m, step), part in flow.groupby(["matrix", "law", "n", "m", "step_size"], sort=False):
         names = {"law": law, "training": "flow", "n": n, "m": m, "gamma": 0.0, "step_size": step}
         model = f"{matrix}/m{m}_step{step:g}"

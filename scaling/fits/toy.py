@@ -1,4 +1,4 @@
-"""Exponents of the toy study's curves: `toy_models.csv` to `toy_exponents.csv` and `toy_exponent_starts.csv`."""
+"""Fit exponents of the toy study: `toy_models.csv` to `toy_exponents.csv` and `toy_exponent_starts.csv`."""
 
 import argparse
 import logging
@@ -18,7 +18,7 @@ LINE = ["exponent", "exponent_stderr", "exponent_low", "exponent_high", "rsquare
 
 
 def predicted_exponent(mean_phi_half: float, frequency_law: str, alpha: float | None) -> float | None:
-    """The paper's alpha_m for a curve: by its regime and, under power-law frequencies, by alpha; None without one.
+    """Return the alpha_m that the paper predicts for a curve, from its regime and, for power laws, alpha; None if none.
 
     For the exponential and linear laws the paper predicts 1 under strong superposition and no power law under weak.
     """
@@ -31,7 +31,7 @@ def predicted_exponent(mean_phi_half: float, frequency_law: str, alpha: float | 
 
 
 def exponents_of(models: pd.DataFrame) -> dict[str, Any]:
-    """The numbers of one curve, without the columns that name it; `models` are its rows of toy_models."""
+    """Return the results for one curve without its identifying columns; `models` are its rows of toy_models."""
     line = curve.line(models["m"], models["loss"])
     form = forms.decide(models["m"], models["loss"])
     tail = curve.line(models["m"], models["loss_train_tail"])
@@ -68,7 +68,7 @@ def exponents_of(models: pd.DataFrame) -> dict[str, Any]:
 
 
 def exponent_table(models: pd.DataFrame) -> pd.DataFrame:
-    """Table `toy_exponents` of table `toy_models`: one row per curve."""
+    """Compute table `toy_exponents` from table `toy_models`: one row per curve."""
     columns = list(tables.dictionary()["toy_exponents"]["columns"])
     rows = [
         {**dict(zip(KEY, key, strict=True)), **exponents_of(part)}
@@ -78,7 +78,7 @@ def exponent_table(models: pd.DataFrame) -> pd.DataFrame:
 
 
 def start_table(models: pd.DataFrame) -> pd.DataFrame:
-    """Table `toy_exponent_starts` of table `toy_models`: one row per curve, a kind of loss and a start index."""
+    """Compute table `toy_exponent_starts` from table `toy_models`: one row per curve, kind of loss and start index."""
     columns = list(tables.dictionary()["toy_exponent_starts"]["columns"])
     rows = []
     for key, part in models.groupby(KEY, dropna=False, sort=True):

@@ -11,6 +11,7 @@ import argparse
 import itertools
 import json
 import logging
+import math
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 
 from scaling import arrays, geometry, tables
 from scaling.command import InputError, run
+from scaling.study_option import section
 from scaling.toy import correlation, features
 from scaling.toy.engines.numba_engine import NumbaEngine
 from scaling.toy.evaluation import held_out_loss
@@ -41,7 +43,9 @@ MOST = 16  # room of a batch in units of that of independent features
 class CorrelatedCell:
     """One toy model on power-law frequencies p_i ~ i^-alpha, E = 1, with correlated activity.
 
-    activity: copula keeps every p_i; mixed is another public attempt, which changes them. Raises InputError.
+    activity: copula keeps every p_i; mixed is the rule of another public implementation, which changes them.
+
+    Raises InputError for an invalid value.
     """
 
     n: int = 1000
@@ -62,6 +66,10 @@ class CorrelatedCell:
             raise InputError(f"correlation = {self.correlation}: must be at least 0 and below 1, and above 0 if mixed")
         if self.block_size < 1:
             raise InputError(f"block_size = {self.block_size}: must be at least 1 feature")
+        if not math.isfinite(self.gamma):
+            raise InputError(f"gamma = {self.gamma}: the weight decay must be a finite number")
+        if self.seed < 0:
+            raise InputError(f"seed = {self.seed}: must be 0 or more")
 
     @property
     def p(self) -> NDArray[np.float64]:
@@ -180,7 +188,7 @@ def main() -> None:
         training.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(Recipe(), name), help=name)
     training.add_argument("--folder", type=Path, required=True, help="models are written below this folder")
     measuring = commands.add_parser("measure", help="measure the models of a study")
-    measuring.add_argument("--study", required=True, help="the config's section correlation as JSON")
+    measuring.add_argument("--study", required=True, help="config file (YAML), or its correlation section as JSON text")
     measuring.add_argument("--folder", type=Path, required=True, help="folder of the trained models")
     measuring.add_argument("--output", type=Path, required=True, help="table toy_correlation to write")
     given = vars(parser.parse_args())
@@ -196,10 +204,10 @@ def main() -> None:
                 arrays.write(path, {"W": W, "b": b}, {"cell": json.dumps(asdict(cell))})
                 logging.info("%s: trained", cell.name)
             return
-        section, rows = json.loads(given["study"]), []
-        for name, cell in cells(section).items():
+        study, rows = section(given["study"], "correlation", ["n", "models", "held_out_samples"]), []
+        for name, cell in cells(study).items():
             _, tensors = arrays.read(folder / f"{name}.safetensors")
-            rows.append(measure(cell, tensors["W"], tensors["b"], section["held_out_samples"]))
+            rows.append(measure(cell, tensors["W"], tensors["b"], study["held_out_samples"]))
         columns = list(tables.dictionary()["toy_correlation"]["columns"])
         tables.write("toy_correlation", pd.DataFrame(rows, columns=columns), given["output"])
 

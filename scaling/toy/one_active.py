@@ -12,19 +12,18 @@ d = 4/3) or the shrink part; the second is the false part. Interference needs tw
 """
 
 import argparse
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from scaling import geometry, tables
 from scaling.command import run
+from scaling.study_option import section
 from scaling.theory import false_error, odds_weights, own_error
 from scaling.toy.evaluation import silent_features
 from scaling.toy.model_file import TrainedModel, read_models
@@ -93,10 +92,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="folder of the models")
     parser.add_argument("--output", type=Path, required=True, help="table toy_one_active to write")
     arguments = parser.parse_args()
-    if arguments.study.lstrip().startswith("{"):
-        toy = json.loads(arguments.study)
-    else:
-        toy = yaml.safe_load(Path(arguments.study).read_text(encoding="utf-8"))["toy"]
+    toy = section(arguments.study, "toy", ["trainings", "experiments"])
     with threadpool_limits(1):
         rows = [one_active_row(model) for model in read_models(sorted(distinct_cells(toy)), arguments.folder)]
     tables.write("toy_one_active", pd.DataFrame(rows), arguments.output)

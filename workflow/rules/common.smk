@@ -25,6 +25,7 @@ from scaling.bigram.study import matrices as bigram_matrices
 from scaling.bigram.study import memory as bigram_memory
 from scaling.bigram.study import training_arguments as bigram_arguments
 from scaling.command import InputError
+from scaling.llm.family.members import by_curve
 from scaling.llm.family.members import members as family_members
 from scaling.llm.family.members import recipe_of
 from scaling.plan.config import checked, read_schemas

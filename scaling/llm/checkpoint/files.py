@@ -1,4 +1,4 @@
-"""Files that are read by byte ranges: their common interface, and those in a local folder."""
+"""Read files by byte ranges: the common interface, and files in a local folder."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,20 +10,20 @@ from scaling.command import InputError
 
 
 CHUNK = 1 << 20  # bytes per piece
-LONGEST_READ = 64 << 20  # bytes held in memory by one `read`; the largest tokenizers need half of it
+LONGEST_READ = 64 << 20  # bytes that one `read` may return; the largest tokenizers need half of it
 MOST_AXES = 64  # of a tensor, as in torch
 
 
 class BadFileError(InputError):
-    """A file that is shorter than it claims, asks for too much memory, or has a name that is not a plain file name."""
+    """A file is truncated, needs too much memory, or has a name that is not a plain file name."""
 
 
 class MissingFileError(InputError):
-    """The repository or folder has no such file."""
+    """The file does not exist in the repository or folder."""
 
 
 class File(Protocol):
-    """A file whose byte ranges can be read; `received` counts the bytes read so far."""
+    """A file that can be read by byte ranges; `received` is the number of bytes read so far."""
 
     @property
     def name(self) -> str: ...
@@ -35,17 +35,17 @@ class File(Protocol):
 
 
 def read(file: File, start: int, nbytes: int, longest: int = LONGEST_READ) -> bytes:
-    """Bytes [start, start + nbytes) of `file`, at most `longest` of them; raises BadFileError otherwise."""
+    """Return bytes [start, start + nbytes) of `file`. Raises BadFileError for more than `longest` bytes."""
     if nbytes > longest:
-        raise BadFileError(f"{file.name}: {nbytes} bytes of headers; at most {longest} are accepted")
+        raise BadFileError(f"{file.name}: a header of {nbytes} bytes; at most {longest} are accepted")
     return b"".join(file.stream(start, nbytes))
 
 
 def check_inside(file: File, start: int, nbytes: int) -> None:
-    """Raise BadFileError unless [start, start + nbytes) lies in `file`."""
+    """Raise BadFileError unless bytes [start, start + nbytes) are inside `file`."""
     if start < 0 or nbytes < 0 or start + nbytes > file.size:
         raise BadFileError(
-            f"{file.name}: bytes {start} to {start + nbytes} are past its end at {file.size}; cut or corrupt file?"
+            f"{file.name}: bytes {start} to {start + nbytes} are beyond the end at {file.size}; truncated or corrupt?"
         )
 
 
@@ -58,23 +58,23 @@ class LocalFile:
 
     @property
     def name(self) -> str:
-        """Its path."""
+        """The path."""
         return str(self.path)
 
     @property
     def size(self) -> int:
-        """Its length in bytes."""
+        """Length in bytes."""
         return self.path.stat().st_size
 
     def stream(self, start: int, nbytes: int) -> Iterator[bytes]:
-        """Bytes [start, start + nbytes) in pieces."""
+        """Yield bytes [start, start + nbytes) in pieces. Raises BadFileError if the file is shorter."""
         check_inside(self, start, nbytes)
         with self.path.open("rb") as handle:
             handle.seek(start)
             while nbytes:
                 piece = handle.read(min(CHUNK, nbytes))
                 if not piece:
-                    raise BadFileError(f"{self.path}: the file became shorter while it was read")
+                    raise BadFileError(f"{self.path}: the file was truncated while it was read")
                 nbytes -= len(piece)
                 self.received += len(piece)
                 yield piece
@@ -90,15 +90,15 @@ class Folder:
 
     @property
     def name(self) -> str:
-        """Its path."""
+        """The path."""
         return str(self.path)
 
     def has(self, path: str) -> bool:
-        """Whether the file is on this machine."""
+        """Whether the folder contains the file."""
         return (self.path / path).is_file()
 
     def open(self, path: str) -> LocalFile:
-        """The file `path` of the folder; raises MissingFileError."""
+        """Return the file `path` of the folder. Raises MissingFileError."""
         file = LocalFile(self.path / plain(path, self.name))
         if not file.path.is_file():
             raise MissingFileError(f"{self.path}: no file {path}")
@@ -107,14 +107,14 @@ class Folder:
 
 
 def plain(path: str, where: str) -> str:
-    """`path` if it is a plain file name, as in every checkpoint; raises BadFileError otherwise."""
+    """Return `path` if it is a plain file name, as in every checkpoint. Raises BadFileError otherwise."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.=-]{,199}", path):
         raise BadFileError(f"{where}: {path[:200]!r} is not a plain file name of at most 200 characters")
     return path
 
 
 def check_shape(shape: Sequence[Any]) -> tuple[int, ...]:
-    """`shape` as a tuple; raises ValueError unless it has at most MOST_AXES lengths, whole numbers >= 0."""
+    """Return `shape` as a tuple. Raises ValueError unless it has at most MOST_AXES lengths, all integers >= 0."""
     if len(shape) > MOST_AXES or not all(type(length) is int and 0 <= length < 2**63 for length in shape):
-        raise ValueError("lengths of axes that are not whole numbers")
+        raise ValueError("the shape is not a list of nonnegative integers")
     return tuple(shape)

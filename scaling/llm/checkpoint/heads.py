@@ -1,4 +1,4 @@
-"""Find the tensor of a checkpoint that produces the logits, and its file.
+"""Find the output matrix (head) of a checkpoint: the tensor that produces the logits, and its file.
 
 As in transformers 5, a head in the checkpoint takes precedence, even if the config says that input and output are
 tied. Without a head, the tied input embedding is used. An untied checkpoint without a head has no output matrix,
@@ -43,7 +43,7 @@ GAINS = (
 
 
 class TensorNotFoundError(UnsupportedCheckpointError):
-    """The checkpoint has no tensor from which the logits are made."""
+    """The checkpoint has no tensor that produces the logits."""
 
 
 @dataclass(frozen=True)
@@ -77,20 +77,20 @@ class Head:
 
 
 def find_head(source: Folder | Repository) -> Head:
-    """Find the output matrix of the causal language model in `source`, reading headers and indices only.
+    """Find the output matrix of the causal language model in `source`; reads only headers and indices.
 
-    Raises TensorNotFoundError, UnsupportedCheckpointError, and what opening and reading raise.
+    Raises TensorNotFoundError, UnsupportedCheckpointError, and the errors of opening and reading files.
     """
     config = json_object(source.open("config.json"))
     file, found, size, shards = open_checkpoint(source, config)
     name, tied = found or choose(file.names, config)
     if name not in file.names:
-        raise UnsupportedCheckpointError(f"{source.name}: the index places {name} in {file.file.name}, which lacks it")
+        raise UnsupportedCheckpointError(f"{source.name}: {file.file.name} lacks {name}, which the index lists")
     tensor = file.tensor(name)
     text = config.get("text_config")  # of a model of text and pictures
     vocabulary = (text if isinstance(text, dict) else config).get("vocab_size", 0)
     if not isinstance(vocabulary, int):
-        raise UnsupportedCheckpointError(f"{source.name}: config.json has vocab_size {vocabulary!r}, not a number")
+        raise UnsupportedCheckpointError(f"{source.name}: config.json has vocab_size {vocabulary!r}, not an integer")
     if (
         len(tensor.shape) != 2
         or min(tensor.shape) < 1
@@ -98,7 +98,7 @@ def find_head(source: Folder | Repository) -> Head:
         or any(length > most for length, most in zip(tensor.shape, LARGEST_HEAD, strict=True))
     ):
         raise UnsupportedCheckpointError(
-            f"{source.name}: {name} has shape {tensor.shape}, which is no output matrix for {vocabulary} tokens "
+            f"{source.name}: {name} has shape {tensor.shape}, not an output matrix for {vocabulary} tokens "
             f"(two axes, at most {LARGEST_HEAD})"
         )
     return Head(tensor, tied, source.commit, size, find_gain(source, config, file, shards, tensor.shape[1]))
@@ -111,7 +111,7 @@ def find_gain(
     shards: Mapping[str, str],
     m: int,
 ) -> NDArray[np.float32] | None:
-    """The gain of the final normalisation, (m,); None where the checkpoint has none under a known name."""
+    """Return the gain of the final normalization, (m,), or None if the checkpoint has none under a known name."""
     for name in GAINS:
         if name in file.names:
             found = file
@@ -125,7 +125,7 @@ def find_gain(
 
 
 def gain_of(tensor: Tensor | None, m: int) -> NDArray[np.float32] | None:
-    """The numbers of a gain; None for a tensor of another shape or type, or with a number that is not finite."""
+    """Return the values of a gain, or None for a tensor of another shape or type or with a value that is not finite."""
     if tensor is None or tensor.shape != (m,) or tensor.dtype not in DTYPES:
         return None
     gain = whole(tensor)
@@ -133,12 +133,12 @@ def gain_of(tensor: Tensor | None, m: int) -> NDArray[np.float32] | None:
 
 
 def json_object(file: File) -> dict[str, Any]:
-    """The JSON object in a file."""
+    """Return the JSON object in a file. Raises UnsupportedCheckpointError for any other content."""
     text = read(file, 0, file.size, longest=SMALL)
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
-        raise UnsupportedCheckpointError(f"{file.name}: not JSON; cut or corrupt file") from None
+        raise UnsupportedCheckpointError(f"{file.name}: not JSON; truncated or corrupt file") from None
     if not isinstance(content, dict):
         raise UnsupportedCheckpointError(f"{file.name}: not a JSON object")
     return content
@@ -147,7 +147,10 @@ def json_object(file: File) -> dict[str, Any]:
 def open_checkpoint(
     source: Folder | Repository, config: dict[str, Any]
 ) -> tuple[SafetensorsFile | TorchFile, tuple[str, bool] | None, int | None, Mapping[str, str]]:
-    """The file with the head; its name and whether it is tied, if an index told; bytes of all; files of the shards."""
+    """Open the file that contains the head.
+
+    Returns the file; (name of the head, tied) if there is an index; bytes of all tensors; shard of each tensor.
+    """
     for name in sorted(WEIGHT_FILES, key=lambda name: not source.has(name)):  # first what needs no request
         container = SafetensorsFile if "safetensors" in name else TorchFile
         try:
@@ -159,20 +162,20 @@ def open_checkpoint(
         index = json_object(file)
         shards = index.get("weight_map")
         if not isinstance(shards, dict) or not all(isinstance(shard, str) for shard in shards.values()):
-            raise UnsupportedCheckpointError(f"{file.name}: no weight_map of names to files")
+            raise UnsupportedCheckpointError(f"{file.name}: it has no weight_map from tensor names to file names")
         found = choose(list(shards), config)
         metadata = index.get("metadata")
         size = metadata.get("total_size") if isinstance(metadata, dict) else None
         return container(source.open(shards[found[0]])), found, size if isinstance(size, int) else None, shards
     raise UnsupportedCheckpointError(
-        f"{source.name}: neither model.safetensors nor pytorch_model.bin, whole or in shards"
+        f"{source.name}: it has neither model.safetensors nor pytorch_model.bin, in one file or in shards"
     )
 
 
 def choose(names: list[str], config: dict[str, Any]) -> tuple[str, bool]:
-    """The tensor that makes the logits, among the names in a checkpoint, and whether it is the input embedding too.
+    """Return the name of the tensor that produces the logits, and whether it is also the input embedding.
 
-    Raises TensorNotFoundError naming the tensors that come close.
+    Raises TensorNotFoundError with the names of similar tensors.
     """
     if family := FAMILIES.get(str(config.get("model_type"))):
         known = replace(family, tied=bool(config.get("tie_word_embeddings", family.tied)))
@@ -185,15 +188,15 @@ def choose(names: list[str], config: dict[str, Any]) -> tuple[str, bool]:
     raise TensorNotFoundError(
         f"no output matrix among {len(names)} tensors (input and output {'tied' if known.tied else 'not tied'}); "
         f"looked for {', '.join(known.heads + known.embeddings) or 'the names of its architecture'}, "
-        f"found {', '.join(close) or 'nothing like it'}"
+        f"found {', '.join(close) or 'nothing similar'}"
     )
 
 
 def names_in_transformers(names: list[str], config: dict[str, Any]) -> Names:
-    """The same from the architecture's own class in transformers, built without memory (on the meta device).
+    """Return the names for any architecture of transformers, from its model class built on the meta device.
 
-    Names in a checkpoint are carried to names of the model by the renaming that transformers applies on loading.
-    Raises UnsupportedCheckpointError when transformers cannot make the model.
+    Names in the checkpoint are converted to names in the model as transformers does on loading.
+    Raises UnsupportedCheckpointError if transformers cannot build the model.
     """
     try:
         return names_of_architecture(names, plain_settings(config))
@@ -202,27 +205,27 @@ def names_in_transformers(names: list[str], config: dict[str, Any]) -> Names:
     except Exception as error:  # a config may break an architecture's code in any way
         reason = " ".join(f"{type(error).__name__} {error}".split())[:300]
         raise UnsupportedCheckpointError(
-            f"no causal language model can be made of this config.json: {reason}"
+            f"transformers cannot build a causal language model from config.json: {reason}"
         ) from None
 
 
 def plain_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A config without the settings that name code to load (modules, kernels, quantisers), in its parts too.
+    """Return a config without the settings that name code to load (modules, kernels, quantizers), at any depth.
 
-    Raises UnsupportedCheckpointError for more layers or experts than MOST_PARTS: each would be built.
+    Raises UnsupportedCheckpointError for more than MOST_PARTS layers or experts, since each would be built.
     """
     kept: dict[str, Any] = {}
     for key, value in config.items():
         if re.search("auto_map|implementation|quantization|_name_or_path", key):
             continue
         if isinstance(value, int) and value > MOST_PARTS and re.search("(layer|expert|block)s?$", key):
-            raise UnsupportedCheckpointError(f"config.json asks for {key} = {value}; at most {MOST_PARTS} are accepted")
+            raise UnsupportedCheckpointError(f"config.json has {key} = {value}; at most {MOST_PARTS} are accepted")
         kept[key] = plain_settings(value) if isinstance(value, Mapping) else value
     return kept
 
 
 def names_of_architecture(names: list[str], config: dict[str, Any]) -> Names:
-    """The work of `names_in_transformers`; raises whatever the architecture's code raises."""
+    """Implements `names_in_transformers`; errors of the architecture's code pass through."""
     # Imported here: they take seconds, and the paper's families do without.
     import torch
     from transformers import CONFIG_MAPPING, AutoModelForCausalLM
@@ -231,7 +234,7 @@ def names_of_architecture(names: list[str], config: dict[str, Any]) -> Names:
 
     kind = config.get("model_type")
     if not isinstance(kind, str) or kind not in CONFIG_MAPPING:
-        raise UnsupportedCheckpointError(f"transformers knows no architecture {kind!r} (model_type in config.json)")
+        raise UnsupportedCheckpointError(f"transformers has no architecture {kind!r} (model_type in config.json)")
     settings = CONFIG_MAPPING[kind].from_dict({key: value for key, value in config.items() if key != "model_type"})
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(settings, trust_remote_code=False, attn_implementation="eager")

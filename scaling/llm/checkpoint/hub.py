@@ -1,7 +1,7 @@
-"""Read byte ranges of the files of a model repository, from the Hugging Face cache or the Hub.
+"""Read byte ranges of the files in a model repository, from the Hugging Face cache or the Hub.
 
-Only the ranges that are needed are requested. The first answer names a commit, and every later request asks for that
-commit. The status, range and length of each answer are checked before its bytes are used.
+Only the ranges that are needed are requested. The first response names a commit, and every later request is for that
+commit. The status, range and length of each response are checked before its bytes are used.
 """
 
 import itertools
@@ -37,15 +37,15 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class HubError(InputError):
-    """The Hub cannot be reached, refuses the request, or answers incorrectly; the message says what to do."""
+    """The Hub is unreachable, refuses the request, or sends an invalid response; the message says what to do."""
 
 
 class NoConnectionError(HubError):
-    """There is no connection to the Hub, or offline mode is on."""
+    """There is no connection to the Hub, or offline mode is set."""
 
 
 class UnavailableError(HubError):
-    """The Hub repeatedly fails, stalls, or asks to wait."""
+    """Requests to the Hub repeatedly fail, stall, or are rate-limited."""
 
 
 class AccessDeniedError(HubError):
@@ -61,16 +61,16 @@ class UnknownRevisionError(HubError):
 
 
 class RangeNotSupportedError(HubError):
-    """The server ignores the range and would send the whole file."""
+    """The server ignores byte ranges and would send the whole file."""
 
 
 class BadAnswerError(HubError):
-    """The answer is not what was requested: another range, an encoding, no commit."""
+    """The response is not what was requested: another range, an encoding, no commit."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait, in seconds, and how often to retry without progress."""
+    """Timeouts in seconds, and the number of tries without progress."""
 
     answer: float = 4.0  # to connect, and for the first answer; "no network" is reported within 5 s
     silence: float = 10.0  # between two pieces of a body
@@ -79,7 +79,7 @@ class Patience:
     longest_wait: float = 60.0  # bound on what Retry-After asks for
 
     def wait(self, tried: int, retry_after: str | None) -> float:
-        """Seconds to wait after `tried` failures: what the server asks for, or 1, 2, 4, 8, 8."""
+        """Return the seconds to wait after `tried` failures: Retry-After if given, otherwise 1, 2, 4, 8, 8."""
         if retry_after is not None and retry_after.isdecimal():
             return min(self.longest_wait, float(retry_after))
         return min(8 * self.first_wait, self.first_wait * 2 ** (tried - 1))
@@ -87,7 +87,7 @@ class Patience:
 
 @dataclass
 class RemoteFile:
-    """One file of a Hub repository at one commit."""
+    """A file of a Hub repository at one commit."""
 
     repo_id: str
     path: str
@@ -103,10 +103,10 @@ class RemoteFile:
         return f"{self.repo_id}/{self.path}"
 
     def stream(self, start: int, nbytes: int) -> Iterator[bytes]:
-        """Bytes [start, start + nbytes) in pieces; a body that is cut off is resumed where it ended.
+        """Yield bytes [start, start + nbytes) in pieces; an interrupted download is resumed where it stopped.
 
-        Raises RangeNotSupportedError, before the body is read, when the server ignores the range; BadAnswerError when
-        it answers with another; UnavailableError after `patience.tries` tries without progress; the Hub's refusals.
+        Raises RangeNotSupportedError, before the body is read, if the server ignores the range; BadAnswerError if
+        it sends another range; UnavailableError after `patience.tries` tries without progress; and errors of the Hub.
         """
         check_inside(self, start, nbytes)
         end, failures = start + nbytes, 0
@@ -129,14 +129,14 @@ class RemoteFile:
             failures = 0 if start - begun >= min(nbytes, CHUNK) else failures + 1
             if failures > self.patience.tries:
                 raise UnavailableError(
-                    f"{self.name}: {end - start} of {nbytes} bytes did not come after {failures} tries ({reason}); "
+                    f"{self.name}: {end - start} of {nbytes} bytes are missing after {failures} tries ({reason}); "
                     "try again later with the same command"
                 )
             if failures:
                 time.sleep(self.patience.wait(failures, retry_after))
 
     def _body(self, start: int, end: int) -> Iterator[bytes]:
-        """Request bytes [start, end) once, check the answer, and yield its body as it arrives."""
+        """Request bytes [start, end) once, check the response, and yield its body as it arrives."""
         headers = build_hf_headers()
         headers |= {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
         timeout = httpx2.Timeout(self.patience.silence, connect=self.patience.answer)
@@ -146,27 +146,27 @@ class RemoteFile:
             if response.status_code == 200 and (start, end) != (0, self.size):
                 raise RangeNotSupportedError(
                     f"{self.name}: the server ignores byte ranges and would send all {self.size} bytes; "
-                    "download the model with `hf download` and run again; its cache is used"
+                    "download the model with `hf download` and run again, which reads it from the cache"
                 )
             answered = response.headers.get("Content-Range", "")
             match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", answered)
             if response.status_code == 206 and not (
                 match and int(match[1]) == start and int(match[2]) < end and match[3] in ("*", str(self.size))
             ):
-                raise BadAnswerError(f"{self.name}: asked for bytes {start}-{end - 1}/{self.size}, got {answered!r}")
+                raise BadAnswerError(f"{self.name}: requested bytes {start}-{end - 1}/{self.size}, got {answered!r}")
             if response.status_code not in (200, 206):
                 raise BadAnswerError(f"{self.name}: unexpected status {response.status_code}")
             if response.headers.get("Content-Encoding", "identity") != "identity":
-                raise BadAnswerError(f"{self.name}: the answer is encoded ({response.headers['Content-Encoding']})")
+                raise BadAnswerError(f"{self.name}: the response is encoded ({response.headers['Content-Encoding']})")
             for piece in response.iter_raw():
                 start += len(piece)
                 if start > end:
-                    raise BadAnswerError(f"{self.name}: more bytes came than were asked for")
+                    raise BadAnswerError(f"{self.name}: received more bytes than requested")
                 yield piece
 
 
 def refusal(error: HfHubHTTPError, endpoint: str, repo_id: str, revision: str, path: str) -> InputError:
-    """The error that says in one line, without signed URLs or tokens, what the Hub refused and what to do."""
+    """Return the error for a refused request: one line, without signed URLs or tokens, that says what to do."""
     status = error.response.status_code
     page = f"{endpoint}/{repo_id}"
     if isinstance(error, GatedRepoError):
@@ -185,7 +185,7 @@ def refusal(error: HfHubHTTPError, endpoint: str, repo_id: str, revision: str, p
 
 
 def no_connection(repo_id: str, reason: str) -> NoConnectionError:
-    """The error for a machine without a network, with the alternatives."""
+    """Return the error for a machine without a network, which lists the alternatives."""
     return NoConnectionError(
         f"{repo_id}: {reason}. Connect this machine, or set HF_ENDPOINT to a mirror, "
         "or name a local folder as the model's path; models in the Hugging Face cache need no network"
@@ -194,7 +194,7 @@ def no_connection(repo_id: str, reason: str) -> NoConnectionError:
 
 @dataclass
 class Repository:
-    """A model repository of the Hub, pinned to the commit that its first answer named.
+    """A model repository on the Hub, pinned to the commit that the first response names.
 
     Files in the Hugging Face cache are read without a request. `revision` is a branch, tag or commit.
     """
@@ -210,23 +210,23 @@ class Repository:
         try:
             validate_repo_id(self.repo_id)
         except HFValidationError as error:
-            raise InputError(f"model {self.repo_id!r} is not an id of the Hub (owner/name): {error}") from None
+            raise InputError(f"model {self.repo_id!r} is not a Hub id (owner/name): {error}") from None
         if ".." in self.revision:
-            raise InputError(f"revision {self.revision!r} of {self.repo_id} is no branch, tag or commit")
+            raise InputError(f"revision {self.revision!r} of {self.repo_id} is not a branch, tag or commit")
         if COMMIT.fullmatch(self.revision):
             self.commit = self.revision
 
     @property
     def name(self) -> str:
-        """The repository's id."""
+        """The id of the repository."""
         return self.repo_id
 
     def has(self, path: str) -> bool:
-        """Whether the file is on this machine, in the Hugging Face cache."""
+        """Whether the file is in the Hugging Face cache on this machine."""
         return self._cached(path) is not None
 
     def open(self, path: str) -> File:
-        """The file `path` at the pinned commit; raises MissingFileError, NoConnectionError, and the Hub's refusals."""
+        """Return the file `path` at the pinned commit. Raises MissingFileError, NoConnectionError, HubError."""
         path = plain(path, self.repo_id)
         file = self._cached(path) or self._remote(path)
         self.files.append(file)
@@ -246,12 +246,12 @@ class Repository:
                 found = get_hf_file_metadata(url, timeout=self.patience.answer, endpoint=self.endpoint)
                 break
             except OfflineModeIsEnabled:
-                raise no_connection(self.repo_id, "not on this machine, and HF_HUB_OFFLINE forbids asking") from None
+                raise no_connection(self.repo_id, "not on this machine, and HF_HUB_OFFLINE is set") from None
             except (httpx2.ReadTimeout, httpx2.RemoteProtocolError, httpx2.ReadError) as error:
                 if tried > 1:
-                    raise UnavailableError(f"{url}: no answer ({type(error).__name__}); try again later") from error
+                    raise UnavailableError(f"{url}: no response ({type(error).__name__}); try again later") from error
             except httpx2.TooManyRedirects as error:
-                raise BadAnswerError(f"{url}: redirected in a circle") from error
+                raise BadAnswerError(f"{url}: too many redirects") from error
             except httpx2.RequestError as error:
                 reason = f"no connection to {self.endpoint} ({type(error).__name__})"
                 raise no_connection(self.repo_id, reason) from error
@@ -260,8 +260,8 @@ class Repository:
                     raise refusal(error, self.endpoint, self.repo_id, self.commit or self.revision, path) from error
                 time.sleep(self.patience.wait(tried, error.response.headers.get("Retry-After")))
         if found.commit_hash is None or not COMMIT.fullmatch(found.commit_hash) or found.size is None:
-            raise BadAnswerError(f"{url}: the answer names no commit or size; is HF_ENDPOINT a Hub?")
+            raise BadAnswerError(f"{url}: the response has no commit or size; is HF_ENDPOINT a Hub?")
         if self.commit and found.commit_hash != self.commit:
-            raise BadAnswerError(f"{url}: the answer is for commit {found.commit_hash}, not {self.commit}")
+            raise BadAnswerError(f"{url}: the response is for commit {found.commit_hash}, not {self.commit}")
         self.commit = found.commit_hash
         return RemoteFile(self.repo_id, path, self.commit, found.size, self.endpoint, self.patience)

@@ -1,8 +1,8 @@
-"""Where the tensors of a safetensors file lie, from its header alone.
+"""Read the header of a safetensors file, which gives the position of each tensor.
 
-The format: 8 bytes with the length n of the header (little-endian); n bytes of JSON, {name: {dtype, shape,
-data_offsets}}; the tensors, one after the other, to the end of the file. The file has no checksum, so every entry of
-the header is checked as the safetensors library does on loading: a damaged entry shows that the file is damaged.
+Format: 8 bytes with the length n of the header (little-endian); n bytes of JSON, {name: {dtype, shape,
+data_offsets}}; the tensors, contiguous, to the end of the file. The file has no checksum, so every entry of the header
+is checked as the safetensors library does on loading: an invalid entry shows that the file is corrupt.
 Source: the safetensors documentation, section Format.
 """
 
@@ -33,7 +33,7 @@ BITS = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One tensor in the header: its type, its shape, and its bytes [begin, end) counted from the header's end."""
+    """A tensor listed in the header: its type, its shape, and its bytes [begin, end) from the end of the header."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -42,9 +42,9 @@ class Entry:
 
 
 class SafetensorsFile:
-    """The tensors of one safetensors file by name.
+    """The tensors of a safetensors file by name.
 
-    Raises UnsupportedCheckpointError for a file that is cut, and for a header that the safetensors library refuses.
+    Raises UnsupportedCheckpointError for a truncated file and for a header that the safetensors library rejects.
     """
 
     def __init__(self, file: File) -> None:
@@ -61,12 +61,12 @@ class SafetensorsFile:
         except (ValueError, RecursionError) as error:
             reason = " ".join(str(error).split())[:200]
             raise UnsupportedCheckpointError(
-                f"{file.name}: its header is not that of a safetensors file ({reason}); corrupt file"
+                f"{file.name}: its header is not a valid safetensors header ({reason}); corrupt file"
             ) from None
         end = self.begin + max((entry.end for entry in self.entries.values()), default=0)
         if end != file.size:
             raise UnsupportedCheckpointError(
-                f"{file.name}: its tensors end at byte {end}, but the file has {file.size} bytes; cut?"
+                f"{file.name}: its tensors end at byte {end}, but the file has {file.size} bytes; truncated?"
             )
 
     @property
@@ -75,17 +75,17 @@ class SafetensorsFile:
         return list(self.entries)
 
     def tensor(self, name: str) -> Tensor:
-        """Where tensor `name` lies; raises UnsupportedCheckpointError for a type other than those of heads."""
+        """Return the position of tensor `name`. Raises UnsupportedCheckpointError for an unsupported type."""
         entry = self.entries[name]
         if entry.dtype not in DTYPES:
             raise UnsupportedCheckpointError(
-                f"{self.file.name}: {name} has type {entry.dtype}; a head has one of {', '.join(DTYPES)}"
+                f"{self.file.name}: {name} has type {entry.dtype}; supported are {', '.join(DTYPES)}"
             )
         return Tensor(self.file, name, entry.dtype, entry.shape, self.begin + entry.begin)
 
 
 def parse_header(text: bytes) -> dict[str, Entry]:
-    """The entries of a header by tensor name; raises ValueError or RecursionError unless all of them are valid."""
+    """Return the entries of a header by tensor name. Raises ValueError or RecursionError unless all are valid."""
     header = json.loads(text.decode("utf-8"), object_pairs_hook=object_of_unique_keys, parse_int=whole_number)
     if not isinstance(header, dict):
         raise ValueError("not a JSON object")
@@ -94,18 +94,18 @@ def parse_header(text: bytes) -> dict[str, Entry]:
     if metadata is not None and not (
         isinstance(metadata, dict) and all(isinstance(value, str) for value in metadata.values())
     ):
-        raise ValueError("__metadata__ is not an object of texts")
+        raise ValueError("__metadata__ is not an object of strings")
     entries = {name: parse_entry(name, entry) for name, entry in header.items()}
     before = 0
     for begin, end in sorted((entry.begin, entry.end) for entry in entries.values()):
         if begin != before:
-            raise ValueError(f"its tensors overlap or leave a gap at byte {begin}")
+            raise ValueError(f"tensors overlap or leave a gap at byte {begin}")
         before = end
     return entries
 
 
 def parse_entry(name: str, entry: Any) -> Entry:
-    """One entry of the header; raises ValueError unless type and shape fill its bytes."""
+    """Return one entry of the header. Raises ValueError unless its type and shape match its number of bytes."""
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise ValueError(f"{name}: not an entry with dtype, shape and data_offsets")
     dtype, lengths, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
@@ -117,19 +117,19 @@ def parse_entry(name: str, entry: Any) -> Entry:
     if math.prod(length or 1 for length in shape) * BITS[dtype] >= 2**64:
         raise ValueError(f"{name}: shape {shape} is too large")
     if 8 * (end - begin) != math.prod(shape) * BITS[dtype]:
-        raise ValueError(f"{name}: {dtype} {shape} does not fill {end - begin} bytes")
+        raise ValueError(f"{name}: {dtype} {shape} does not have {end - begin} bytes")
     return Entry(dtype, shape, begin, end)
 
 
 def object_of_unique_keys(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
-    """A JSON object; raises ValueError for a key that occurs twice, since readers differ in which one counts."""
+    """Return a JSON object. Raises ValueError for a duplicate key, since readers differ in which value they use."""
     if len(found := dict(pairs)) < len(pairs):
         raise ValueError("a key occurs twice")
     return found
 
 
 def whole_number(digits: str) -> int:
-    """An integer of the header; raises ValueError for a sign, "-0" included."""
+    """Return an integer of the header. Raises ValueError for a sign, including "-0"."""
     if not digits.isdecimal():
         raise ValueError(f"{digits} is negative")
     return int(digits)

@@ -2,8 +2,8 @@
 
     <folder>/<owner>--<name>/<commit>/<tensor name>.safetensors
 
-The file's metadata says where the matrix came from and the SHA-256 of the file as it is with zeros in the checksum's
-place. A file that does not match is downloaded again.
+The metadata of the file give the source of the matrix and the SHA-256 of the file, computed with zeros in place of
+the checksum. A file that does not match is downloaded again.
 """
 
 import contextlib
@@ -47,9 +47,9 @@ class Source:
 
 
 def load_head(source: Folder | Repository, folder: Path) -> tuple[Tensor, Source]:
-    """The head of `source` in a local file: kept from before, in a local checkpoint, or read from the Hub now.
+    """Return the head of `source` as a tensor in a local file: from the cache, a local checkpoint, or the Hub.
 
-    A branch or tag stays at the commit that it had when it was first read into `folder`.
+    A branch or tag keeps the commit that it had when it was first cached in `folder`.
     """
     if isinstance(source, Folder):
         return local_head(source)
@@ -67,7 +67,7 @@ def load_head(source: Folder | Repository, folder: Path) -> tuple[Tensor, Source
 
 
 def local_copy(source: Folder | Repository, name: str, folder: Path) -> Path:
-    """A small file of `source` as a file on this machine, kept in `folder` if it had to be fetched."""
+    """Return the local path of a small file of `source`; a file from the Hub is cached in `folder`."""
     if isinstance(source, Folder):
         return source.open(name).path
     home = pinned_home(source, folder)
@@ -84,15 +84,15 @@ def local_copy(source: Folder | Repository, name: str, folder: Path) -> Path:
 
 
 def load_tokenizer(source: Folder | Repository, folder: Path) -> AnyTokenizer:
-    """The tokenizer of `source`, kept in `folder` if it was fetched; raises UnsupportedCheckpointError without one."""
+    """Return the tokenizer of `source`, cached in `folder`. Raises UnsupportedCheckpointError if there is none."""
     for names in (["tokenizer.json"], ["vocab.json", "merges.txt"]):
         with contextlib.suppress(MissingFileError):
             return read_tokenizer(*(local_copy(source, name, folder) for name in names))
-    raise UnsupportedCheckpointError(f"{source.name}: neither tokenizer.json nor vocab.json and merges.txt")
+    raise UnsupportedCheckpointError(f"{source.name}: it has neither tokenizer.json nor vocab.json with merges.txt")
 
 
 def pinned_home(source: Repository, folder: Path) -> Path:
-    """The repository's part of `folder`; pins `source` to the commit that its branch or tag had before, if any."""
+    """Return the subfolder of the repository; pins `source` to the cached commit of its branch or tag, if any."""
     home = folder / source.repo_id.replace("/", "--")
     if not source.commit:
         source.commit = revisions(home).get(source.revision, "")
@@ -100,7 +100,7 @@ def pinned_home(source: Repository, folder: Path) -> Path:
 
 
 def revisions(home: Path) -> dict[str, str]:
-    """The commits that branches and tags had; what is not readable, or no commit, is left out and asked for again."""
+    """Return the cached commit of each branch or tag; invalid entries are omitted and requested again."""
     try:
         known = json.loads((home / REVISIONS).read_text(encoding="utf-8"))
         return {name: commit for name, commit in known.items() if COMMIT.fullmatch(commit)}
@@ -109,14 +109,14 @@ def revisions(home: Path) -> dict[str, str]:
 
 
 def remember(source: Repository, home: Path) -> None:
-    """Note which commit the branch or tag had."""
+    """Record the commit of the branch or tag."""
     known = {**revisions(home), source.revision: source.commit}
     with whole_file(home / REVISIONS) as temporary:
         temporary.write_text(json.dumps(known, indent=1, sort_keys=True), encoding="utf-8")
 
 
 def gguf_head(path: Path) -> tuple[Tensor, Source]:
-    """The head of a checkpoint in GGUF files, of which `path` is the first."""
+    """Return the head of a GGUF checkpoint; `path` is its first file."""
     checkpoint = open_gguf(path)
     head = checkpoint.head()
     nbytes = sum(part.file.received for part in checkpoint.parts) + head.tensor.nbytes
@@ -126,7 +126,7 @@ def gguf_head(path: Path) -> tuple[Tensor, Source]:
 
 
 def local_head(source: Folder | Repository) -> tuple[Tensor, Source]:
-    """Where the head lies in its checkpoint; `bytes_read` counts it as read."""
+    """Return the position of the head in its checkpoint; `bytes_read` includes the head itself."""
     head = find_head(source)
     nbytes = sum(file.received for file in source.files) + head.tensor.nbytes
     if isinstance(head.tensor.file, LocalFile) and head.tensor.crc32 is not None:
@@ -138,7 +138,7 @@ def local_head(source: Folder | Repository) -> tuple[Tensor, Source]:
 
 
 def check_crc32(tensor: Tensor) -> None:
-    """Raise UnsupportedCheckpointError when the bytes of `tensor` do not have the CRC-32 that its archive states."""
+    """Raise UnsupportedCheckpointError if the CRC-32 of `tensor` differs from that in its archive."""
     crc32 = 0
     for piece in tensor.file.stream(tensor.start, tensor.nbytes):
         crc32 = zlib.crc32(piece, crc32)
@@ -147,9 +147,9 @@ def check_crc32(tensor: Tensor) -> None:
 
 
 def keep(tensor: Tensor, found: Source, path: Path) -> None:
-    """Write `tensor` to `path`, whole or not at all.
+    """Write `tensor` to `path` atomically.
 
-    Raises BadAnswerError if the CRC-32 of its archive does not match, InputError if the disk has too little free space.
+    Raises BadAnswerError if the CRC-32 does not match, InputError if the disk has too little free space.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if (free := shutil.disk_usage(path.parent).free) < tensor.nbytes:
@@ -170,7 +170,7 @@ def keep(tensor: Tensor, found: Source, path: Path) -> None:
 
 
 def header(tensor: Tensor, found: Source, sha256: str) -> bytes:
-    """The beginning of a safetensors file that holds `tensor` alone; as long for any checksum."""
+    """Return the header of a safetensors file with `tensor` alone; its length does not depend on the checksum."""
     metadata = {"source": json.dumps(asdict(found)), "sha256": sha256}
     content = json.dumps(
         {
@@ -183,7 +183,7 @@ def header(tensor: Tensor, found: Source, sha256: str) -> bytes:
 
 
 def kept_head(path: Path) -> tuple[Tensor, Source] | None:
-    """A head kept at `path`; None, and a line in the log, when the file is not what was written."""
+    """Return the head cached at `path`; logs a line and returns None if the file is not what was written."""
     file = LocalFile(path)
     try:
         archive = SafetensorsFile(file)
@@ -194,9 +194,9 @@ def kept_head(path: Path) -> tuple[Tensor, Source] | None:
         for piece in file.stream(tensor.start, tensor.nbytes):
             sha256.update(piece)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        log.info("%s: not readable (%s), read again", path, error)
+        log.info("%s: not readable (%s); reading the head again", path, error)
         return None
     if sha256.hexdigest() != expected:
-        log.info("%s: its checksum does not match, read again", path)
+        log.info("%s: the checksum does not match; reading the head again", path)
         return None
     return tensor, found

@@ -1,4 +1,4 @@
-"""A tensor inside a file: the position of its bytes, and its rows as float32."""
+"""Tensors in files: the position of the bytes, and rows as float32."""
 
 import math
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ QUANTISED = {
 
 
 def block_of(dtype: str) -> tuple[int, int]:
-    """Numbers in a block of this type, and its bytes; plain types have blocks of one number."""
+    """Return numbers per block and bytes per block; plain types have blocks of one number."""
     return QUANTISED.get(dtype) or (1, np.dtype(DTYPES[dtype]).itemsize)
 
 
@@ -54,7 +54,7 @@ class Tensor:
 
 
 def whole(tensor: Tensor) -> NDArray[np.float32]:
-    """A small tensor of plain numbers, from this machine or not, as float32."""
+    """Return a small tensor of a plain type as float32; the file may be remote."""
     content = b"".join(tensor.file.stream(tensor.start, tensor.nbytes))
     values = np.frombuffer(content, np.dtype(DTYPES[tensor.dtype]).newbyteorder("<"))
     return as_float32(values, tensor.dtype).reshape(tensor.shape)
@@ -62,7 +62,7 @@ def whole(tensor: Tensor) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a matrix on this machine's disk, read in blocks; float32 whatever its type (F64 is rounded)."""
+    """Rows of a matrix in a local file, read in blocks and converted to float32 (F64 is rounded)."""
 
     tensor: Tensor
 
@@ -77,7 +77,7 @@ class Rows:
         return nu, m
 
     def stored(self, start: int, stop: int) -> NDArray[np.generic]:
-        """Rows [start, stop) as they are stored, shape (stop - start, m), or bytes of blocks when quantised."""
+        """Return rows [start, stop) as stored, shape (stop - start, m), or the bytes of the blocks if quantized."""
         width = self.tensor.nbytes // self.shape[0]
         dtype = np.dtype(DTYPES.get(self.tensor.dtype, "u1")).newbyteorder("<")
         stop = min(stop, self.shape[0])
@@ -87,15 +87,15 @@ class Rows:
         return values.reshape(stop - start, width // dtype.itemsize)
 
     def blocks(self, size: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """(first row, block of at most `size` rows), in order."""
+        """Yield (first row, block of at most `size` rows), in order."""
         for start in range(0, self.shape[0], size):
             yield start, as_float32(self.stored(start, start + size), self.tensor.dtype)
 
 
 def as_float32(values: NDArray[np.generic], dtype: str) -> NDArray[np.float32]:
-    """Stored values as float32: exact for F32, F16 and BF16 (whose 16 bits are the upper half of a float32).
+    """Return stored values as float32: exact for F32, F16 and BF16 (whose 16 bits are the upper half of a float32).
 
-    Quantised blocks, bytes by row, are multiplied out by the package `gguf` as in llama.cpp.
+    Quantized blocks, bytes by row, are dequantized by the package `gguf` as in llama.cpp.
     """
     if dtype in QUANTISED:
         from gguf import GGMLQuantizationType, dequantize  # only heads in GGUF need it

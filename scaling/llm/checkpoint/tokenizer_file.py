@@ -14,7 +14,7 @@ MOST_TOKENS = 1 << 24  # counts of every token are held in memory
 
 
 def read_tokenizer(file: Path, merges: Path | None = None) -> AnyTokenizer:
-    """The tokenizer in a tokenizer.json, or in a vocab.json and its merges; raises InputError for other files."""
+    """Read a tokenizer from a tokenizer.json, or a vocab.json and its merges. Raises InputError for other files."""
     try:
         tokenizer = ByteLevelBPETokenizer(str(file), str(merges)) if merges else Tokenizer.from_file(str(file))
     except Exception as error:  # the library raises plain Exceptions
@@ -25,7 +25,7 @@ def read_tokenizer(file: Path, merges: Path | None = None) -> AnyTokenizer:
 
 
 def gguf_tokenizer(path: Path) -> AnyTokenizer:
-    """The tokenizer in a GGUF file, as transformers converts it; raises InputError for what it cannot convert."""
+    """Read the tokenizer of a GGUF file, converted by transformers. Raises InputError if it cannot be converted."""
     from transformers import AutoTokenizer  # takes seconds
 
     # Imported here, so that training a tokenizer does not depend on the readers of checkpoints.
@@ -40,5 +40,5 @@ def gguf_tokenizer(path: Path) -> AnyTokenizer:
 
 
 def tokenizer_size(tokenizer: AnyTokenizer) -> int:
-    """The largest token id plus one, added tokens included; rows of a head beyond it are padding."""
+    """Return the largest token id plus one, including added tokens; rows of a head beyond it are padding."""
     return max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1

@@ -1,4 +1,4 @@
-"""Where the tensors of a torch checkpoint (.bin) lie, from its directory and its pickle, which is never executed.
+"""Find the position of each tensor in a torch checkpoint (.bin); its pickle is parsed, never executed.
 
 The format since torch 1.6 is a zip archive of uncompressed members: <prefix>/data.pkl maps tensors to parts of
 storages; <prefix>/data/<key> are the storages; <prefix>/byteorder may say "big".
@@ -21,12 +21,12 @@ from scaling.llm.checkpoint.files import File, check_shape, read
 from scaling.llm.checkpoint.tensor import DTYPES, Tensor, UnsupportedCheckpointError
 
 
-TAIL = 64 * 1024  # the directory of an archive is at its end
+TAIL = 64 * 1024  # bytes; a zip archive has its directory at its end
 STORAGES = {"DoubleStorage": "F64", "FloatStorage": "F32", "HalfStorage": "F16", "BFloat16Storage": "BF16"}
 
 
 class TorchFile:
-    """The tensors of one torch zip archive by name; raises UnsupportedCheckpointError for any other file."""
+    """The tensors of a torch zip archive by name. Raises UnsupportedCheckpointError for any other file."""
 
     def __init__(self, file: File) -> None:
         self.file = file
@@ -39,15 +39,15 @@ class TorchFile:
             old = read(file, 0, min(1, file.size)) == b"\x80"
             what = "in the format before torch 1.6" if old else "not a torch archive, or cut"
             raise UnsupportedCheckpointError(
-                f"{file.name}: {what}: it cannot be read in part; save it again, as safetensors"
+                f"{file.name}: {what}: it cannot be read by ranges; save the model as safetensors"
             ) from None
         members = {member.filename: member for member in self.archive.infolist()}
         if len(members) != len(self.archive.infolist()):
-            raise UnsupportedCheckpointError(f"{file.name}: two members of one name; corrupt archive")
+            raise UnsupportedCheckpointError(f"{file.name}: two members have the same name; corrupt archive")
         pickles = [name for name in members if name.endswith("/data.pkl") and name.count("/") == 1]
         if len(pickles) != 1:
             raise UnsupportedCheckpointError(
-                f"{file.name}: {len(pickles)} members data.pkl, not one; not a torch checkpoint"
+                f"{file.name}: it has {len(pickles)} members data.pkl instead of one; not a torch checkpoint"
             )
         self.prefix = pickles[0].removesuffix("data.pkl")
         self.members = members
@@ -59,7 +59,7 @@ class TorchFile:
         )
         order = f"{self.prefix}byteorder"
         if order in members and self._member(order) == b"big":
-            raise UnsupportedCheckpointError(f"{file.name}: big-endian; save it again, as safetensors")
+            raise UnsupportedCheckpointError(f"{file.name}: big-endian; save the model as safetensors")
 
     @property
     def names(self) -> list[str]:
@@ -67,11 +67,11 @@ class TorchFile:
         return list(self.views)
 
     def tensor(self, name: str) -> Tensor:
-        """Where tensor `name` lies, with its CRC-32 if it fills its storage."""
+        """Return the position of tensor `name`, with its CRC-32 if it fills its storage."""
         view = self.views[name]
         if view.storage.dtype not in DTYPES:
             raise UnsupportedCheckpointError(
-                f"{self.file.name}: {name} has type {view.storage.dtype}; a head has one of {', '.join(DTYPES)}"
+                f"{self.file.name}: {name} has type {view.storage.dtype}; supported are {', '.join(DTYPES)}"
             )
         item = np.dtype(DTYPES[view.storage.dtype]).itemsize
         member = self.members.get(f"{self.prefix}data/{view.storage.key}")
@@ -84,19 +84,19 @@ class TorchFile:
             )
         count = math.prod(view.shape)
         if view.offset < 0 or view.offset + count > view.storage.length:
-            raise UnsupportedCheckpointError(f"{self.file.name}: {name} reaches past its storage")
+            raise UnsupportedCheckpointError(f"{self.file.name}: {name} extends beyond its storage")
         # The local header repeats the name and is padded to 64 bytes; its length is found only there.
         local = read(self.file, member.header_offset, 30 + len(member.orig_filename.encode()))
         if local[:4] != b"PK\x03\x04" or local[30:] != member.orig_filename.encode():
             raise UnsupportedCheckpointError(
-                f"{self.file.name}: no member {member.filename} at byte {member.header_offset}; corrupt archive"
+                f"{self.file.name}: member {member.filename} is not at byte {member.header_offset}; corrupt archive"
             )
         start = member.header_offset + 30 + sum(struct.unpack("<HH", local[26:30])) + view.offset * item
         crc32 = member.CRC if count == view.storage.length else None
         return Tensor(self.file, name, view.storage.dtype, view.shape, start, crc32)
 
     def _member(self, name: str) -> bytes:
-        """Content of a small member; zipfile checks its CRC-32."""
+        """Return the content of a small member; zipfile checks its CRC-32."""
         member = self.members[name]
         if not stored_plainly(member):
             raise UnsupportedCheckpointError(f"{self.file.name}: {name} is compressed or encrypted")
@@ -116,7 +116,7 @@ def stored_plainly(member: zipfile.ZipInfo) -> bool:
 
 
 class Window(io.RawIOBase):
-    """A seekable view of a file for zipfile that fetches each part once, and only what is needed."""
+    """A seekable view of a file for zipfile; each part that is needed is fetched once."""
 
     def __init__(self, file: File) -> None:
         self.file = file
@@ -125,7 +125,7 @@ class Window(io.RawIOBase):
         self.fetch(max(0, file.size - TAIL), TAIL)
 
     def fetch(self, start: int, nbytes: int) -> bytes:
-        """Read bytes [start, start + nbytes), as far as the file goes, and keep them."""
+        """Read and keep bytes [start, start + nbytes), up to the end of the file."""
         part = read(self.file, start, max(0, min(nbytes, self.file.size - start)))
         self.parts.append((start, part))
         return part
@@ -139,7 +139,7 @@ class Window(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """The position."""
+        """Return the position."""
         return self.position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
@@ -151,7 +151,7 @@ class Window(io.RawIOBase):
         return self.position
 
     def read(self, nbytes: int | None = -1) -> bytes:
-        """Up to `nbytes` bytes from the position; without a number, all remaining bytes."""
+        """Return up to `nbytes` bytes from the position; by default, all remaining bytes."""
         rest = max(0, self.file.size - self.position)
         nbytes = rest if nbytes is None or nbytes < 0 else min(nbytes, rest)
         start = self.position
@@ -164,7 +164,7 @@ class Window(io.RawIOBase):
 
 @dataclass(frozen=True)
 class Name:
-    """A global named in the pickle; it is not imported."""
+    """A global that the pickle names; it is not imported."""
 
     module: str
     name: str
@@ -176,7 +176,7 @@ class Name:
 
 @dataclass(frozen=True)
 class Storage:
-    """A storage: member `key` of the archive, `length` elements."""
+    """A storage of `length` elements: member `key` of the archive."""
 
     dtype: str
     key: str
@@ -200,7 +200,7 @@ TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
 def parse(content: bytes, where: str) -> Any:
-    """The object of a checkpoint's pickle, with tensors as `View`; no code runs and nothing is imported.
+    """Return the object in a checkpoint's pickle, with tensors as `View`; no code runs and nothing is imported.
 
     Interprets only the operations that torch.save uses for tensors; raises UnsupportedCheckpointError for any other.
     """
@@ -212,7 +212,7 @@ def parse(content: bytes, where: str) -> Any:
 
 
 def interpret(content: bytes) -> Any:
-    """Run the stack machine of `parse`; any built-in error means that the pickle is not of this kind."""
+    """Run the stack machine of `parse`; any built-in error means that the pickle has other content."""
     stack: list[Any] = []
     memo: dict[int, Any] = {}
 
@@ -264,7 +264,7 @@ def interpret(content: bytes) -> Any:
         elif name == "BINPERSID":
             kind, storage, key, _, length = stack.pop()
             if kind != "storage" or storage.module != "torch" or not isinstance(key, str):
-                raise ValueError("a persistent object that is not a storage")
+                raise ValueError("a persistent object is not a storage")
             stack.append(Storage(STORAGES.get(storage.name, storage.name), key, check_shape([length])[0]))
         elif name == "REDUCE":
             arguments, function = stack.pop(), stack.pop()
@@ -277,7 +277,7 @@ def interpret(content: bytes) -> Any:
 
 
 def rebuilt(function: Name, arguments: tuple[Any, ...]) -> Any:
-    """The result of calling a global, for the three that checkpoints call; raises ValueError for others."""
+    """Return the result of calling one of the three globals that checkpoints call. Raises ValueError for others."""
     if (function.module, function.name) == ("collections", "OrderedDict"):
         return {}
     if (function.module, function.name) == ("torch._utils", "_rebuild_tensor_v2"):
