@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from scaling import geometry, tables
 from scaling.attention import packing
 from scaling.attention.packing_measurement import packing_columns
-from scaling.command import InputError, run
+from scaling.command import InputError, at_least, run
 
 
 FLOW_ROWS, FLOW_M, FLOW_BETA = 60, 6, 4.0
@@ -75,8 +75,8 @@ def main() -> None:
     """Command line: measure and write two tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", nargs="+", required=True, help="sets of rows, ROWSxDIMENSIONS")
-    parser.add_argument("--iterations", type=int, default=300, help="L-BFGS iterations per minimum")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the random rows")
+    parser.add_argument("--iterations", type=at_least(1), default=300, help="L-BFGS iterations per minimum")
+    parser.add_argument("--seed", type=at_least(0), default=0, help="seed of the random rows")
     parser.add_argument("--tables", type=Path, required=True, help="folder of the tables to write")
     arguments = parser.parse_args()
     sets = [parse_set(text) for text in arguments.sets]
