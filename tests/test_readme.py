@@ -231,7 +231,7 @@ def test_a_config_that_cannot_be_read_records_nothing(text: str | None, tmp_path
     if text is not None:
         config.write_text(text)
     table = ROOT / "resources" / "recorded" / "toy_exponents.csv"
-    with pytest.raises(InputError, match=r"config\.yaml: cannot be read as a config file"):
+    with pytest.raises(InputError, match=r"config\.yaml: cannot be read as YAML"):
         readme.record_tables([table], [config], tmp_path / "recorded", datetime.date(2026, 1, 2))
     assert not (tmp_path / "recorded").exists()
 
