@@ -19,7 +19,7 @@ from scaling.fits.power_sum import Estimator, PowerSum
 EXPONENTS = ["width_exponent", "depth_exponent", "data_exponent"]
 AMPLITUDES = ["width_amplitude", "depth_amplitude", "data_amplitude"]
 ESTIMATORS: tuple[Estimator, ...] = ("huber", "least_squares")
-TOLERANCE = 0.012  # in log N: the table's counts are rounded to a million, and its smallest is 44
+TOLERANCE = 0.012  # in log N: the counts in the table are rounded to a million, and the smallest is 44 million
 
 
 def join_shapes(points: pd.DataFrame, shapes: pd.DataFrame, tolerance: float = TOLERANCE) -> pd.DataFrame:

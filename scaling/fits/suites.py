@@ -128,7 +128,7 @@ def main() -> None:
     paths = options.output if options.step == "runs" else options.runs
     check_options(options.entries, getattr(options, "rules", {}), len(paths))
     if options.step == "runs":
-        with ThreadPoolExecutor() as pool:  # without a network each source takes seconds to fail
+        with ThreadPoolExecutor() as pool:  # without a network, each source takes seconds to fail
             found = list(pool.map(lambda item: suite_runs(item[0], item[1], options.shapes), options.entries.items()))
         for runs, path in zip(found, options.output, strict=True):
             tables.write("suite_runs", runs, path)

@@ -14,7 +14,7 @@ FAMILY_TEXT = {
     "window": FAMILY_RECIPE.context,
     "stride": FAMILY_RECIPE.stride,
 }
-# (text, model): how the one is evaluated on the other
+# (text, model): settings of the evaluation
 EVALUATIONS = {("python", model): FAMILY_TEXT for model in FAMILY_MODELS} | {
     (text, model): entry
     for text, entry in TEXTS.items()
@@ -64,7 +64,7 @@ rule measure_loss:
     conda:
         "../envs/scaling.yaml"
     resources:
-        # On a cluster ask for more by --set-resources measure_loss:mem_mb=...; a model that does not fit says so.
+        # On a cluster, request more with --set-resources measure_loss:mem_mb=...; a model that does not fit is reported.
         mem_mb=lambda wildcards: (
             16000
             if is_remote(MODELS[wildcards.model])
