@@ -53,7 +53,8 @@ def test_every_figure_draws_from_full_tables(name: str, full: Study, tmp_path: P
     assert [file.name for file in tmp_path.iterdir()] == ["a.svg"]
 
 
-DRAWN_FROM_LITTLE = {"fig1_loss", "fig6e_exponent", "final_fig5c_overlap_variance"}  # two widths are enough
+# Two widths and one seed are enough.
+DRAWN_FROM_LITTLE = {"fig1_loss", "fig6e_exponent", "final_fig5c_overlap_variance", "training_curves"}
 
 
 @pytest.mark.parametrize("name", toy.FIGURES)

@@ -153,7 +153,10 @@ def _choose(browser: webdriver.Chrome, given: dict[str, pd.DataFrame], gamma: fl
     lines = _marks(browser, "line mark")
     assert sum("training loss" in line for line in lines) == len(models)
     with_norms = models[models["model"].isin(given["toy_features"]["model"])]
-    assert sum("share of the rows" in line for line in lines) == len(with_norms[["m", "start"]].drop_duplicates())
+    histograms = [line for line in lines if "norm of the row (last bin" in " ".join(line)]
+    assert len(histograms) == len(with_norms[["m", "start"]].drop_duplicates())
+    shares = [line for line in lines if "rows" in line]
+    assert {line["rows"] for line in shares} == {"norm > 1/2", "norm > 1"}
 
 
 def test_the_recorded_part_of_the_papers_study_has_its_page(tmp_path: Path) -> None:

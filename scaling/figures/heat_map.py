@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from numpy.typing import NDArray
 
 from scaling.figures.study import thinned
@@ -41,7 +42,7 @@ def heat_map(
     whole = min(grid.shape) >= LEAST_SIDE and grid.count() >= FILLED * grid.size
     look: dict[str, Any] = {"cmap": "cividis", "vmin": limits[0], "vmax": limits[1]}
     if whole:
-        mesh = axes.pcolormesh(edges(columns), edges(rows), grid, zorder=1, **look)
+        mesh: ScalarMappable = axes.pcolormesh(edges(columns), edges(rows), grid, zorder=1, **look)
         if contour is not None and grid.min() < contour < grid.max():
             lines = axes.contour(columns, rows, grid, levels=[contour], colors="white", linewidths=1.2)
             axes.clabel(lines, fmt=f"{contour:g}", fontsize=7)

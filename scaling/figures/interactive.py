@@ -26,6 +26,7 @@ from scaling.figures import style, vega
 from scaling.figures.claims import VERDICT
 from scaling.figures.vega_cells import cells_chart, models_of
 from scaling.fits.llm import published_losses
+from scaling.recorded import table_path
 
 
 TABLES = ["claims", "llm_overlaps", "llm_loss_intercepts", "toy_models", "toy_exponents", "toy_features", "toy_curves"]
@@ -155,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.output.suffix != ".html":
         raise InputError(f"{options.output}: the page is HTML; end the name with .html")
-    paths = {name: options.tables / f"{name}.csv" for name in TABLES}
+    paths = {name: table_path(options.tables, name) for name in TABLES}
     given = {name: tables.read(name, path) for name, path in paths.items() if path.is_file()}
     if not given:
         raise InputError(f"{options.tables}: no table of the page is there; they are {', '.join(TABLES)}")

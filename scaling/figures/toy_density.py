@@ -31,13 +31,15 @@ def fig7_density(study: Study) -> Figure:
         return figure
     models = models[models["alpha"] == nearest(models["alpha"], 1)]
     one = models[models["gamma"] == fullest(models, "gamma", "activation_density", USUAL_GAMMA["strong"])]
+    one = study.models.merge(one[CURVE].drop_duplicates(), on=CURVE, how="inner")  # with widths of other experiments
     _loss_against_density(by_gamma, models)
     fits = _fits(study, one)
     _loss_by_density(by_density, study, one)
     _exponents(exponent, study, one, fits)
     style.foot(
         figure,
-        described(models) + " Bars on exponents: 95 % t-intervals of the slope. Grey: read off the paper; its exponents"
+        described(pd.concat([models, one]))
+        + " Bars on exponents: 95 % t-intervals of the slope. Grey: read off the paper; its exponents"
         " are slopes at the widths drawn here.",
     )
     return figure

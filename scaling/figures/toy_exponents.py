@@ -27,7 +27,7 @@ FROM_ZERO = {"color": style.GREEN, "marker": "s"}  # models from b = 0, which th
 REGIME_MARKER = {"strong": "o", "weak": "^"}
 LINES = {  # theory of alpha_m: alpha, alpha_m, where its name stands
     "1": ([0, 2], [1, 1], (0.05, 1.03)),
-    r"$2(\alpha - 1)$": ([1, 2.1], [0, 2.2], (1.02, 0.52)),
+    r"$2(\alpha - 1)$": ([1, 2.1], [0, 2.2], (0.96, 0.52)),
     r"$\alpha - 1$": ([1, 2.1], [0, 1.1], (1.63, 0.42)),
 }
 ALPHA, ALPHA_M = r"data exponent $\alpha$", r"model exponent $\alpha_m$"
@@ -220,7 +220,7 @@ def _residuals(axes: Axes, study: Study, frame: pd.DataFrame) -> None:
         if rows.empty:
             continue
         curves = rows[CURVE].drop_duplicates().shape[0]
-        middle = rows.groupby("m")["residual"].quantile([0.25, 0.5, 0.75]).unstack()
+        middle = rows.groupby("m")["residual"].quantile(np.array([0.25, 0.5, 0.75])).unstack()
         at = middle.index.to_numpy(float) * (0.98 + 0.04 * k)
         bars = [middle[0.5] - middle[0.25], middle[0.75] - middle[0.5]]
         axes.errorbar(

@@ -58,7 +58,7 @@ def _loss_over_prediction(axes: Axes, study: Study, weak: pd.DataFrame) -> None:
         at = rows["alpha"] + width * (k - (len(gammas) - 1) / 2)
         colour = style.gamma_colour(gamma)
         axes.plot(at, rows["ratio"], "o", ms=2.2, color=colour, alpha=0.45, mew=0)
-        middle = rows.groupby("alpha")["ratio"].quantile([0.25, 0.5, 0.75]).unstack()
+        middle = rows.groupby("alpha")["ratio"].quantile(np.array([0.25, 0.5, 0.75])).unstack()
         axes.errorbar(
             middle.index + width * (k - (len(gammas) - 1) / 2),
             middle[0.5],

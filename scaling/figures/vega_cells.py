@@ -83,7 +83,7 @@ def cells_chart(
 ) -> Any:
     """Choose a (gamma, alpha) cell: its L(m) by seed, split of the loss, norms of the rows, training curves.
 
-    Without `features` the norms are the shares of rows above 1/2 and 1; without `curves` there are none.
+    The last two are left out without `features` and `curves`; a cell may have neither.
     """
     cells = cells_of(models, exponents)
     # The first cell shown: the one with most widths, nearest to the paper's example.
@@ -140,8 +140,10 @@ def cells_chart(
         )
         .properties(width=300, height=260, title="split of the loss")
     )
-    lower = [_norms(models, features, chosen, dash) if features is not None else _shares(rows, log_m, dash)]
-    if curves is not None:
+    lower = [_shares(rows, log_m, dash)]
+    if features is not None and len(features):
+        lower.append(_norms(models, features, chosen, dash))
+    if curves is not None and len(curves):
         lower.append(_training(models, curves, chosen, dash))
     top = alt.hconcat(grid, lines, split).resolve_scale(color="independent", shape="independent")
     below = alt.hconcat(*lower).resolve_scale(color="independent", strokeDash="independent")
@@ -165,7 +167,7 @@ def _norms(models: pd.DataFrame, features: pd.DataFrame, chosen: Any, dash: alt.
             strokeDash=dash,
             tooltip=["m:O", "start:N", "norm:Q", alt.Tooltip("share:Q", format=".3g")],
         )
-        .properties(width=380, height=220, title="norms of the rows, mean over seeds")
+        .properties(width=300, height=220, title="norms of the rows, mean over seeds")
     )
 
 
@@ -184,7 +186,7 @@ def _shares(rows: alt.Chart, log_m: alt.X, dash: alt.StrokeDash) -> Any:
             strokeDash=dash,
             tooltip=["m:Q", "start:N", "bound:N", alt.Tooltip("share:Q", format=".3g")],
         )
-        .properties(width=380, height=220, title="norms of the rows, mean over seeds")
+        .properties(width=260, height=220, title="share of large rows, mean over seeds")
     )
 
 
@@ -202,5 +204,5 @@ def _training(models: pd.DataFrame, curves: pd.DataFrame, chosen: Any, dash: alt
             detail="seed:N",
             tooltip=["m:O", "start:N", "seed:N", "step:Q", "loss:Q"],
         )
-        .properties(width=380, height=220, title="training curves")
+        .properties(width=300, height=220, title="training curves")
     )
