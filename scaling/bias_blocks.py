@@ -54,16 +54,16 @@ def mechanism_wide(recorded: Path) -> str:
     for alpha, of_alpha in models.groupby("alpha"):
         if of_alpha["m"].max() <= WIDEST_OF_THE_PAPER:
             continue
-        before: tuple[float, float] | None = None
-        for m, part in of_alpha.groupby("m"):
+        before: tuple[int, float] | None = None
+        for m, part in by_width(of_alpha):
             loss = mean_loss(part)
-            welch = geometry.welch_bound(int(part["n"].iloc[0]), int(m))
+            welch = geometry.welch_bound(int(part["n"].iloc[0]), m)
             local = "" if before is None else f"{np.log(before[1] / loss) / np.log(m / before[0]):.2f}"
             even = alpha == 0
             rows.append(
                 [
                     f"{alpha:g}",
-                    f"{m:g}",
+                    str(m),
                     str(len(part)),
                     f"{loss:.3g}",
                     *(f"{part[f'loss_{name}'].mean():.2g}" for name in ("silent", "shrink", "interference", "false")),
@@ -73,7 +73,7 @@ def mechanism_wide(recorded: Path) -> str:
                     theory_loss(theory, part) if even else "",
                 ]
             )
-            before = (float(m), loss)
+            before = (m, loss)
     head = ["α", "m", "seeds", "loss", "silent", "shrink", "interference", "false", "local exponent", "loss / κ²"]
     return markdown_table([*head, "interference / (4/3 κ²)", "loss of the theory"], rows)
 
@@ -86,12 +86,18 @@ def theory_loss(theory: pd.DataFrame | None, part: pd.DataFrame) -> str:
     return f"{row['loss'].iloc[0]:.3g}" if len(row) else ""
 
 
-def pairs(models: pd.DataFrame) -> Iterator[tuple[float, pd.DataFrame, pd.DataFrame]]:
+def by_width(models: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:
+    """Yield (m, its models) in increasing order of m."""
+    for m in sorted(map(int, models["m"].unique())):
+        yield m, models[models["m"] == m]
+
+
+def pairs(models: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame, pd.DataFrame]]:
     """Yield (m, models from b ~ N(0, 1), models from b = 0) of each width that has both."""
-    for m, part in models.groupby("m"):
+    for m, part in by_width(models):
         normal, zero = (part[part["initial_bias"] == start] for start in START)
         if len(normal) and len(zero):
-            yield float(m), normal, zero
+            yield m, normal, zero
 
 
 def mechanism_recipes(recorded: Path) -> str:
@@ -136,7 +142,11 @@ def mechanism_spreads(recorded: Path) -> str:
             of_start = part[part["initial_bias"] == start]
             name = f"{mean:g}".replace("-", "−") if spread == 0 else f"N(0, {spread:g}²)" if spread != 1 else "N(0, 1)"
             rows.append([f"{alpha:g}", name, *(with_silent(of_start[of_start["m"] == m]) for m in widths)])
-    return markdown_table(["α", "b at the start", *(f"m = {m:g}" for m in widths)], rows)
+    table = markdown_table(["α", "b at the start", *(f"m = {m:g}" for m in widths)], rows)
+    picture = recorded / "figures" / "mechanism_onset.png"  # drawn only where spreads or recipes were trained
+    if rows and picture.is_file():
+        table += f"\n\n![Spread of the initial bias, and recipes](../resources/recorded/figures/{picture.name})"
+    return table
 
 
 def mechanism_densities(recorded: Path) -> str:
@@ -152,8 +162,8 @@ def mechanism_densities(recorded: Path) -> str:
         if set(START) <= set(part["initial_bias"]):
             for start, name in START.items():
                 of_start = part[part["initial_bias"] == start]
-                widths = [of_start[of_start["m"] == m] for m in sorted(of_start["m"].unique())]
-                rows.append([f"{density:.3g}", name, ", ".join(map(with_silent, widths)), exponent(of_start)])
+                losses = ", ".join(with_silent(of_width) for _, of_width in by_width(of_start))
+                rows.append([f"{density:.3g}", name, losses, exponent(of_start)])
     head = ["E", "b at the start", "losses (silent features) by m", "α_m"]
     return markdown_table(head, rows if len(rows) > len(START) else [])
 
@@ -172,14 +182,15 @@ def mechanism_weak(recorded: Path) -> str:
         if not widths:
             continue
         ratio = [mean_loss(zero) / mean_loss(normal) for _, normal, zero in widths]
-        normal, zero = (pd.concat([width[k] for width in widths]) for k in (1, 2))
+        normal = pd.concat([of_width for _, of_width, _ in widths])
+        zero = pd.concat([of_width for _, _, of_width in widths])
         alpha = part["alpha"].iloc[0]
         rows.append(
             [
                 f"{part['gamma'].iloc[0]:.3g}",
                 "" if pd.isna(alpha) else f"{alpha:g}",
                 f"{part['phi_half'].mean():.2f}",
-                f"{widths[0][0]:g} to {widths[-1][0]:g}",
+                f"{widths[0][0]} to {widths[-1][0]}",
                 f"{min(ratio):.3f} to {max(ratio):.3f}",
                 exponent(normal),
                 exponent(zero),

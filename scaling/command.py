@@ -1,5 +1,6 @@
 """Shared by all commands: one-line errors, log lines with time stamps, atomic file writes, peak memory."""
 
+import argparse
 import glob
 import logging
 import os
@@ -41,7 +42,22 @@ def run(main: Callable[[], None]) -> None:
     except InputError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
-        sys.exit(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": "))
+        sys.exit(f"error: {error.strerror or error}: {error.filename2 or error.filename or ''}".rstrip(": "))
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """Return a type for an option of argparse: an integer of at least `least`."""
+
+    def integer(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{text!r}: must be an integer of at least {least}")
+        return value
+
+    return integer
 
 
 @contextmanager

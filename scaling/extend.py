@@ -25,6 +25,7 @@ from scaling import command, tables
 from scaling.blocks import read_run
 from scaling.command import InputError, whole_file
 from scaling.config import merged
+from scaling.fits.comparison import published_table
 from scaling.fits.parts import part_table
 from scaling.fits.toy import exponent_table, start_table
 from scaling.recorded import provenance, table_path, versions, write_manifest
@@ -109,11 +110,17 @@ def earlier_recordings(folder: Path) -> list[dict[str, Any]]:
 
 
 def extend(
-    run: Path, config: Mapping[str, Any], names: Sequence[str], made_by: Mapping[str, str], folder: Path
+    run: Path,
+    config: Mapping[str, Any],
+    names: Sequence[str],
+    made_by: Mapping[str, str],
+    folder: Path,
+    published: Path = Path("resources/published"),
 ) -> dict[str, list[str]]:
     """Add the models of toy_models.csv and toy_curves.csv in folder `run` to the recording; return what happened.
 
-    `config` is that of the whole study, from the files `names`; `made_by` is the provenance of the new models.
+    `config` is that of the whole study, from the files `names`; `made_by` is the provenance of the new models;
+    `published` is the folder of the points read off the paper's figures.
     """
     new, old = tables.read("toy_models", run / "toy_models.csv"), recorded_rows("toy_models", folder)
     one_each = [frame.drop_duplicates("model").drop(columns="experiment") for frame in (old, new)]
@@ -132,14 +139,16 @@ def extend(
 
     fresh_curves = tables.read("toy_curves", run / "toy_curves.csv")
     old_curves = recorded_rows("toy_curves", folder)
+    exponents = exponent_table(models)
     curves = pd.concat([old_curves[~old_curves["model"].isin(fresh_curves["model"])], fresh_curves])
     made = {
         "toy_models": models,
         "toy_recordings": pd.DataFrame({"model": rows["model"], "recording": rows["model"].map(numbers)}),
         "toy_curves": thinned(curves, set(rows.loc[rows["seed"] == 0, "model"])),
-        "toy_exponents": exponent_table(models),
+        "toy_exponents": exponents,
         "toy_exponent_starts": start_table(models),
         "toy_part_exponents": part_table(models),
+        "toy_published": published_table(models, tables.validate("toy_exponents", exponents, "fits"), published),
     }
     known = set(rows["model"])
     content = {
@@ -171,6 +180,9 @@ def main() -> None:
         type=Path,
         help="output of `python -m scaling.recorded` where the models were trained (YAML), if not here by this code",
     )
+    parser.add_argument(
+        "--published", type=Path, default=Path("resources/published"), help="folder of the published points"
+    )
     given = parser.parse_args()
     made_by = provenance()
     if given.provenance:
@@ -178,7 +190,7 @@ def main() -> None:
         if not isinstance(made_by, dict) or set(made_by) != set(provenance()):
             raise InputError(f"{given.provenance}: must have the keys {', '.join(provenance())}")
     names = [Path(file).name for file in given.config]
-    changed = extend(given.tables, merged(given.config), names, made_by, given.recorded)
+    changed = extend(given.tables, merged(given.config), names, made_by, given.recorded, given.published)
     log.info("%s: models %s", given.recorded, ", ".join(f"{what} {len(found)}" for what, found in changed.items()))
 
 

@@ -161,12 +161,12 @@ def mechanism_theory(recorded: Path) -> str:
     if table is None:
         return NOT_RECORDED
     middle: dict[int, dict[str, str]] = {}
-    for n, part in table[table["m"] >= 25].groupby("n"):
-        part = part[part["m"] < n / 2].sort_values("m")
+    for n in sorted(map(int, table["n"].unique())):
+        part = table[(table["n"] == n) & table["m"].between(25, n / 2, inclusive="left")].sort_values("m")
         m, loss = (part[name].to_numpy(np.float64) for name in ("m", "loss"))
         slopes = -np.diff(np.log(loss)) / np.diff(np.log(m))
         ends = [f"{first:g} to {last:g}" for first, last in pairwise(m)]
-        middle[int(n)] = {end: f"{slope:.2f}" for end, slope in zip(ends, slopes, strict=True)}
+        middle[n] = {end: f"{slope:.2f}" for end, slope in zip(ends, slopes, strict=True)}
     steps = list(dict.fromkeys(step for slopes in middle.values() for step in slopes))
     rows = [[step, *(slopes.get(step, "") for slopes in middle.values())] for step in steps]
     return markdown_table(["m", *(f"n = {n:,}" for n in middle)], rows)

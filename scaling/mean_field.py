@@ -68,6 +68,10 @@ def mean_field(n: int, m: int, activation_density: float = 1.0) -> MeanField:
     """Return the mean-field loss of n equally frequent features in m dimensions, 1 <= m <= n. Raises InputError."""
     if not 1 <= m <= n or n < 2:
         raise InputError(f"n = {n}, m = {m}: needs 2 <= n and 1 <= m <= n")
+    if not 0 < activation_density <= min(n, MOST_ACTIVE / 2):
+        raise InputError(
+            f"activation density E = {activation_density}: must be above 0 and at most {MOST_ACTIVE / 2:g}"
+        )
     v, S = sample_space(activation_density)
     noise = np.sqrt(geometry.welch_bound(n, m) * S)
 
@@ -101,6 +105,8 @@ def main() -> None:
     parser.add_argument("--activation-density", type=float, default=1.0, help="E, mean number of active features")
     parser.add_argument("--output", required=True, help="table mean_field to write")
     options = parser.parse_args()
+    if all(width > n for n in options.n for width in options.m):
+        raise InputError(f"m = {min(options.m)}: every m is larger than every n; give a width m <= n")
     rows = []
     for n in options.n:
         for m in sorted(width for width in options.m if width <= n):

@@ -10,6 +10,7 @@ import datetime
 import logging
 import re
 from pathlib import Path
+from typing import Any
 
 import yaml
 from PIL import Image
@@ -50,17 +51,30 @@ def with_blocks(text: str, recorded: Path) -> str:
     return text
 
 
+def read_config(path: Path) -> Any:
+    """Return the content of a config file. Raises InputError if it cannot be read as YAML."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(
+            f"{path}: cannot be read as YAML ({' '.join(str(error).split())}); give a config file"
+        ) from None
+
+
 def record_tables(paths: list[Path], configs: list[Path], recorded: Path, date: datetime.date) -> None:
     """Copy tables (named as in the dictionary) to `recorded` and write `run.yaml`: date, versions, config files."""
+    contents = {path.name: read_config(path) for path in configs}
     for path in paths:
         if path.stem not in tables.dictionary():
             raise InputError(f"{path}: no table {path.stem}; the tables are {', '.join(tables.dictionary())}")
-        tables.write(path.stem, tables.read(path.stem, path), recorded / path.name)
+    frames = {path: tables.read(path.stem, path) for path in paths}
+    for path, frame in frames.items():
+        tables.write(path.stem, frame, recorded / path.name)
     run = {
         "date": date.isoformat(),
         "versions": versions(),
         "provenance": provenance(),
-        "config": {path.name: yaml.safe_load(path.read_text(encoding="utf-8")) for path in configs},
+        "config": contents,
     }
     with whole_file(recorded / "run.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(run, sort_keys=False, allow_unicode=True), encoding="utf-8")

@@ -1,5 +1,6 @@
 """What every command shares: one error line and exit code 1, files that are whole or not there."""
 
+import argparse
 import os
 import stat
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scaling import command
 from scaling.command import InputError, run, whole_file
 
 
@@ -28,6 +30,8 @@ def test_an_input_error_is_one_line() -> None:
 
 def test_a_failing_file_is_named() -> None:
     assert fails(PermissionError(13, "Permission denied", "results/x")) == "error: Permission denied: results/x"
+    renamed = IsADirectoryError(21, "Is a directory", ".out.a1b2", None, "out")
+    assert fails(renamed) == "error: Is a directory: out"
     assert fails(OSError(28, "No space left on device")) == "error: No space left on device"
     assert fails(OSError("the Hub is away")) == "error: the Hub is away"
 
@@ -111,3 +115,10 @@ def test_leftovers_of_a_killed_process_are_removed_but_not_files_in_use(tmp_path
 def test_an_input_error_is_always_printable() -> None:
     assert str(InputError("a\nb\x1b[2J\0é")) == r"a\nb\x1b[2J\x00é"
     assert len(str(InputError("x" * 10**6))) < 3000
+
+
+@pytest.mark.parametrize("text", ["-1", "1.5", "many", ""])
+def test_an_integer_option_says_its_smallest_value(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="must be an integer of at least 0"):
+        command.at_least(0)(text)
+    assert command.at_least(0)("0") == 0

@@ -109,8 +109,8 @@ def test_large_tables_are_compressed(tmp_path: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(extend, "LARGEST", largest)
         changed = extend.extend(part, CONFIG, ["a.yaml"], MADE_BY, record)
         assert table_path(record, "toy_models").suffix == ending
-        assert len(list(record.glob("toy_*"))) == 6
-        assert recorded.check_manifest(record) == 7
+        assert len(list(record.glob("toy_*"))) == 7
+        assert recorded.check_manifest(record) == 8
     assert len(changed["kept"]) == 4
 
 

@@ -120,6 +120,29 @@ def test_the_commands_say_what_was_not_run(tmp_path: Path, monkeypatch: pytest.M
         assert picture.stat().st_size > 1000
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["runs", "--entries", "[]", "--output"], "must be a JSON object of suites by name"),
+        (["runs", "--entries", '{"a": 3}', "--output", "a.csv"], "must be a JSON object of suites by name"),
+        (["runs", "--entries", "{}", "--output", "a.csv"], "0 suites in --entries, 1 tables"),
+        (
+            ["fit", "--entries", "{}", "--rules", '{"min_width": 4}', "--runs"],
+            "--rules: must be a JSON object with keys",
+        ),
+    ],
+)
+def test_wrong_options_are_one_line(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tables_of_a_fit = ["--suites", "s.csv", "--profiles", "p.csv"] if arguments[0] == "fit" else []
+    monkeypatch.setattr(sys, "argv", ["suites", *arguments, *tables_of_a_fit])
+    with pytest.raises(SystemExit, match=message):
+        command.run(suites.main)
+    assert not list(tmp_path.iterdir())
+
+
 def test_another_file_than_the_pinned_one_is_refused(table: Path) -> None:
     with pytest.raises(InputError, match="sha256 is"):
         suites.suite_runs("mine", entry(source=str(table), sha256="0" * 64))

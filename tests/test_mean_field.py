@@ -1,10 +1,13 @@
+import math
+import sys
+
 import numpy as np
 import pytest
 from scipy import integrate, stats
 
 from scaling import geometry
 from scaling.command import InputError
-from scaling.mean_field import mean_field, rectified_moments, sample_space
+from scaling.mean_field import main, mean_field, rectified_moments, sample_space
 from scaling.toy import packings
 from scaling.toy.evaluation import held_out_loss
 
@@ -44,3 +47,13 @@ def test_theory_agrees_with_sampling_at_its_own_rows():
 def test_impossible_sizes_are_named():
     with pytest.raises(InputError, match="1 <= m <= n"):
         mean_field(10, 11)
+    for density in (0.0, math.nan, 50.0):
+        with pytest.raises(InputError, match="must be above 0 and at most"):
+            mean_field(10, 5, density)
+
+
+def test_only_widths_above_every_n_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["mean_field", "--n", "4", "--m", "5", "6", "--output", str(tmp_path / "t.csv")])
+    with pytest.raises(InputError, match="give a width m <= n"):
+        main()
+    assert not list(tmp_path.iterdir())

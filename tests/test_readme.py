@@ -225,6 +225,17 @@ def test_recording_keeps_tables_config_and_versions(recorded: Path) -> None:
         readme.record_tables([Path("nonsense.csv")], [], recorded, datetime.date(2026, 1, 2))
 
 
+@pytest.mark.parametrize("text", [None, "toy: [1, {"])
+def test_a_config_that_cannot_be_read_records_nothing(text: str | None, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    if text is not None:
+        config.write_text(text)
+    table = ROOT / "resources" / "recorded" / "toy_exponents.csv"
+    with pytest.raises(InputError, match=r"config\.yaml: cannot be read as YAML"):
+        readme.record_tables([table], [config], tmp_path / "recorded", datetime.date(2026, 1, 2))
+    assert not (tmp_path / "recorded").exists()
+
+
 def test_missing_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"run\.yaml: no recorded run"):
         blocks.read_run(tmp_path)

@@ -17,7 +17,7 @@ from scaling.attention.sphere import Flow
 from scaling.command import InputError
 
 
-START = 3.0  # sharpness of the density e^(START t) from which the ordered one is sought
+START = 3.0  # the search for the ordered density starts at e^(START t)
 
 
 def from_angles(theta: Array) -> Array:

@@ -21,12 +21,12 @@ from scaling.command import InputError, run
 
 MODE_BETAS = (2.0, 5.0, 9.0, 16.0, 32.0)
 MODE_TOKENS = 128
-UNMASKED = 4.0  # at this beta and below delta = 4 beta^(-1/2) spans the circle, so that there is no causal run
+UNMASKED = 4.0  # at this beta or less, delta = 4 beta^(-1/2) spans the circle; there is no causal run
 TOKENS = 200  # of arXiv 2411.04990, Fig. 2, which has beta = 64 and delta = 4 beta^(-1/2)
 STEP, EARLY, FREE_TIME, CAUSAL_TIME = 0.1, 30.0, 100.0, 150.0
 NEAR = 0.1  # rad from a Renyi centre
 SYNCHRONISATION_BETAS = (-1.0, -0.75, -0.7, -0.68, -0.65, -0.6, -0.5, -0.16, 0.0, 4.0)
-BELOW = 1e-6  # relative distance of the coupling below K_#; shifts the measured threshold by about its square root
+BELOW = 1e-6  # relative distance of the coupling below K_#; the threshold shifts by about its square root
 
 
 def mode_rows(beta: float, flow: Flow) -> Iterator[dict[str, Any]]:

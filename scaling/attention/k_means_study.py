@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 from scaling import tables
 from scaling.attention import k_means, kernel
 from scaling.attention.kernel import Array
-from scaling.command import run
+from scaling.command import at_least, run
 
 
 DATA = {"blobs": 6, "iris": 3, "digits": 10, "pixels": 16}  # name: number of centres k
@@ -169,7 +169,7 @@ def filled(name: str, rows: list[dict[str, Any]]) -> pd.DataFrame:
 def main() -> None:
     """Command line: measure and write three tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--starts", type=int, default=20, help="number of random initial centres per data set")
+    parser.add_argument("--starts", type=at_least(1), default=20, help="number of random initial centres per data set")
     parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA), help="data sets")
     parser.add_argument("--tables", type=Path, required=True, help="folder of the tables to write")
     arguments = parser.parse_args()

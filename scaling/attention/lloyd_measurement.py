@@ -18,7 +18,7 @@ from scaling.command import run
 
 
 MIXTURES = 4000
-SEED = 20260101  # of the mixtures that networks are measured on
+SEED = 20260101  # of the mixtures used for measurement
 
 
 def root_mean_square(difference: Tensor) -> float:

@@ -20,8 +20,8 @@ from scaling.command import InputError
 
 
 Kind = Literal["symmetric", "causal", "random"]
-REAL = 1e-12  # relative size below which an imaginary part is rounding
-NEGATIVE = 1e-6  # a real eigenvalue below minus this is negative in double precision, too
+REAL = 1e-12  # smaller relative imaginary parts are rounding errors
+NEGATIVE = 1e-6  # a real eigenvalue below minus this is also negative in double precision
 
 
 def attention_matrix(x: Array, beta: float, kind: Kind, rng: np.random.Generator | None = None) -> Array:
@@ -80,7 +80,7 @@ def least_rate_triangular(S: Array) -> float:
     n = len(S)
     with mpmath.workdps(60):
         T = mpmath.matrix(S.tolist())
-        for i in range(n):  # rows sum to 1 in all digits
+        for i in range(n):  # normalize the rows to all digits
             T[i, i] = 1 - mpmath.fsum(T[i, j] for j in range(i))
         L = mpmath.diag([mpmath.log(T[i, i]) for i in range(n)])
         least = mpmath.inf

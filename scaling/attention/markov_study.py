@@ -22,7 +22,7 @@ from scaling.command import InputError, run
 SIZES = ((3, 2), (8, 2), (8, 8), (8, 64))  # (n, d)
 BETAS = (0.25, 1.0, 4.0)
 TRIANGLE_TOKENS, TRIANGLE_BETA = 4, 256.0
-BORDERLINE = 3.0  # |beta excess / 2| below which beta = 256 is not yet low temperature for these tokens
+BORDERLINE = 3.0  # below this |beta excess / 2|, beta = 256 is not a low temperature
 TRIANGLE_DIMENSIONS = (2, 3, 8)
 DISTANCE_TOKENS, DISTANCE_BETAS = 5, (1.0, 8.0)
 

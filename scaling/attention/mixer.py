@@ -22,7 +22,7 @@ from scaling.command import InputError
 
 
 Mixer = Literal["hyperbolic", "euclidean", "attention"]
-LAYER_SCALE = 1e-5  # first scale of each residual branch in HCFormer
+LAYER_SCALE = 1e-5  # initial scale of each residual branch in HCFormer
 
 
 def clip(x: Tensor, radius: float = 1.0) -> Tensor:
@@ -181,7 +181,7 @@ class Size:
     both: Sequence[bool] = (True, True, True, False)
     stem: int = 4  # side and stride of the patch embedding
     channels: int = 3
-    positions: int = 0  # side of the map for which positions are learned after the stem; 0 for none
+    positions: int = 0  # side of the map for learned positions after the stem; 0 for none
 
 
 # The authors' four configurations (models/hcformer.py).

@@ -9,7 +9,7 @@ from torch.nn import functional
 from scaling.command import InputError
 
 
-LEAST_CHORD = 1e-12  # squared chord below which the gradient of the Lorentz distance is cut off
+LEAST_CHORD = 1e-12  # squared chord below which the gradient of the Lorentz distance is zero
 
 
 def cosine(q: Tensor, k: Tensor) -> Tensor:

@@ -15,13 +15,13 @@ from threadpoolctl import threadpool_limits
 from scaling import geometry, tables
 from scaling.attention import packing
 from scaling.attention.packing_measurement import packing_columns
-from scaling.command import InputError, run
+from scaling.command import InputError, at_least, run
 
 
 FLOW_ROWS, FLOW_M, FLOW_BETA = 60, 6, 4.0
 FLOW_TIMES = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 300.0)
 ENERGIES: tuple[tuple[packing.Energy, float], ...] = (("frame", 1.0), ("exp", 4.0), ("cosh", 4.0), ("cosh", 16.0))
-SMALL, STARTS = 50, 8  # sets of at most so many rows are minimised from so many starts
+SMALL, STARTS = 50, 8  # sets of at most SMALL rows are minimized from STARTS starts
 NULL_ROWS, NULL_WIDTHS, NULL_BETAS = 1000, (10, 25, 63, 100), (1.0, 2.0, 4.0, 8.0)
 
 
@@ -65,7 +65,7 @@ def null_rows(seed: int) -> Iterator[dict[str, Any]]:
                 "beta": beta,
                 "nu": NULL_ROWS,
                 "scaled_energy": scale * float(np.log(pairs.mean())),
-                # A row's mean over the others is nearly independent of another row's.
+                # The means of two rows over the other rows are nearly independent.
                 "scaled_energy_stderr": scale * float(pairs.std(ddof=1) / pairs.mean() / np.sqrt(NULL_ROWS)),
                 "scaled_energy_isotropic": scale * float(np.log(geometry.isotropic_pair_energy(m, beta))),
             }
@@ -75,8 +75,8 @@ def main() -> None:
     """Command line: measure and write two tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", nargs="+", required=True, help="sets of rows, ROWSxDIMENSIONS")
-    parser.add_argument("--iterations", type=int, default=300, help="L-BFGS iterations per minimum")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the random rows")
+    parser.add_argument("--iterations", type=at_least(1), default=300, help="L-BFGS iterations per minimum")
+    parser.add_argument("--seed", type=at_least(0), default=0, help="seed of the random rows")
     parser.add_argument("--tables", type=Path, required=True, help="folder of the tables to write")
     arguments = parser.parse_args()
     sets = [parse_set(text) for text in arguments.sets]

@@ -23,7 +23,7 @@ from scaling.command import InputError, run
 from scaling.study_option import section
 
 
-POINTS = 60  # of the curve, equally spaced in log time
+POINTS = 60  # per curve, equally spaced in log time
 
 
 def descend(matrix: Matrix, cell: Cell, time: float, step_size: float) -> Iterator[tuple[float, float]]:

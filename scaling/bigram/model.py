@@ -13,7 +13,7 @@ from scaling.bigram.matrices import Matrix
 
 Floats = NDArray[np.floating]
 
-BLOCK = 256  # rows of Z that are held at a time
+BLOCK = 256  # rows of Z in memory at a time
 
 
 @dataclass(frozen=True)

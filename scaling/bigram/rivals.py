@@ -82,6 +82,6 @@ def successors(matrix: Matrix) -> FloatArray:
     Source: Gale 1963, "Neighborly and cyclic polytopes".
     """
     count = np.count_nonzero(matrix.P, axis=1)
-    needed = np.minimum(2 * count, matrix.n)  # a dense row needs no more than n dimensions
+    needed = np.minimum(2 * count, matrix.n)  # a dense row needs at most n dimensions
     by_need = np.bincount(needed, matrix.r * matrix.row_information, minlength=matrix.n + 1)
     return tails(by_need[1:].astype(np.float64))

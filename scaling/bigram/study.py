@@ -15,7 +15,7 @@ from scaling.command import InputError
 COUNTED_LAWS = ("text", "smoothed", "shuffled")  # made from the bigram counts of a text
 SYNTHETIC_LAWS = ("independent", "blocks", "sparse", "spectrum", "random")
 LAWS = COUNTED_LAWS + SYNTHETIC_LAWS
-JOB_OPERATIONS = 2e13  # floating-point operations that one job takes on: about five minutes of one core
+JOB_OPERATIONS = 2e13  # floating-point operations per job: about five minutes on one core
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,8 +27,8 @@ from scaling.bigram.study import LAWS, Cell, MatrixSettings
 from scaling.command import InputError, run
 
 
-MEMORY = 10  # pairs of steps and gradients that L-BFGS keeps
-# For gamma < 0 the optimised variable is A/CONTEXT_SCALE: where rows of W have norm 1, those of A grow to 10 and more.
+MEMORY = 10  # pairs of steps and gradients in L-BFGS
+# For gamma < 0 the optimized variable is A/CONTEXT_SCALE: if rows of W have norm 1, rows of A grow to 10 and more.
 CONTEXT_SCALE = 10.0
 
 

@@ -177,8 +177,8 @@ def interference_bound(study: Study) -> list[Result]:
     models = models[(models["alpha"] == 0) & (models["m"] >= BOUND_FROM)]
     results = []
     for m, part in models.groupby("m"):
-        kappa = pd.Series([geometry.welch_bound(int(n), int(m)) for n in part["n"]], part.index)
-        bound = 4 / 3 * part["activation_density"] ** 2 * kappa
+        first = part.iloc[0]
+        bound = 4 / 3 * first["activation_density"] ** 2 * geometry.welch_bound(int(first["n"]), int(first["m"]))
         ours = over_seeds(part["loss_interference"] / bound, part["loss_interference_stderr"] / bound)
         silent = f"{part['n_silent'].min()} to {part['n_silent'].max()} silent features"
         results.append(Result(ours=ours, setting=f"m = {m:g}", note=silent))

@@ -13,11 +13,11 @@ from scaling.fits import curve, inputs
 
 
 CURVE = ["matrix", "law", "n", "gamma", "tied"]
-NARROW = 1 / 16  # of n: widths up to this are m << n
-WIDE = 1 / 2  # of n: widths from here on are left out of power laws
-LEAST = 1e-4  # nats per token; a smaller excess counts as zero, since training is in single precision
+NARROW = 1 / 16  # of n: widths up to this count as m << n
+WIDE = 1 / 2  # of n: larger widths are excluded from power laws
+LEAST = 1e-4  # nats per token; a smaller excess counts as zero, because training is in single precision
 FLOOR_REACHED = "floor reached"
-FLOOR_SHARE = 0.01  # of the information: the excess at which the floor counts as reached
+FLOOR_SHARE = 0.01  # of the information: below this excess the floor counts as reached
 RIVALS = {
     "overlap": "balanced_mean_sq_overlap",
     "chi_square": "predicted_chi_square",

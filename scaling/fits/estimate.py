@@ -13,8 +13,8 @@ from scipy import stats
 from scaling.fits.curve import Line
 
 
-MEDIAN_EFFICIENCY = math.sqrt(math.pi / 2)  # standard error of a median over that of a mean, normal values
-SMALLEST_SPREAD = 1e-12  # of log m; below it no group has two widths
+MEDIAN_EFFICIENCY = math.sqrt(math.pi / 2)  # standard error of the median over that of the mean, for normal values
+SMALLEST_SPREAD = 1e-12  # of log m; a smaller spread means that no group has two widths
 
 
 @dataclass(frozen=True, kw_only=True)

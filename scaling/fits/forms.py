@@ -32,8 +32,8 @@ FORMS = {
     "logarithmic": Form(lambda u, q: 1 - q * np.log(u), 0.0, 1e4),
     "linear": Form(lambda u, q: 1 + q * (1 - u), 0.0, 1e4),
 }
-CALLED = 4.0  # smallest difference of AICc that decides between forms with equal numbers of parameters
-SIZE = 0.05  # one-sided size of the test for a constant, which cannot be negative
+CALLED = 4.0  # smallest difference in AICc that decides between forms with the same number of parameters
+SIZE = 0.05  # of the one-sided test for a constant, which cannot be negative
 LARGEST_SHARE = 0.9999
 NOISELESS = 1e-9  # residuals in log L below this are rounding
 
@@ -54,7 +54,7 @@ class Decision:
     form: str
     reason: str
     exponent: float  # of the power law plus constant
-    exponent_low: float  # profile interval; NaN where it is not bounded by these widths
+    exponent_low: float  # profile interval; NaN where these widths do not bound it
     exponent_high: float
     constant: float
     constant_pvalue: float  # of "the constant is zero", one-sided
@@ -94,7 +94,7 @@ def fit_form(name: str, m: FloatArray, y: FloatArray, constant: bool = False, st
                 residual, inside, bounds=([form.low, 0], [form.high, LARGEST_SHARE]), x_scale="jac", xtol=1e-12
             )
             best.append(FormFit(float(end.x[0]), float(end.x[1]), float(2 * end.cost)))
-        best.append(fit_form(name, m, y))  # a constant of zero is allowed, so the fit is never worse than without
+        best.append(fit_form(name, m, y))  # a constant of zero is allowed, so the fit is never worse than one without
     else:
         edges = np.unique(q)
         i = int(np.searchsorted(edges, best[0].q))

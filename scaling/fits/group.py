@@ -183,7 +183,7 @@ def _profile_end(design: Design, best: float, end: float, threshold: float) -> f
     between = sorted((best, end))
     excess = [design.project(q, design.loss)[1] - threshold for q in between]
     if np.sign(excess[0]) == np.sign(excess[1]):
-        return best  # no residual at all: the interval is the point itself
+        return best  # no residuals: the interval is a point
     return float(optimize.brentq(lambda q: design.project(q, design.loss)[1] - threshold, *between, xtol=1e-10))
 
 

@@ -19,7 +19,7 @@ from scaling.fits.power_sum import Estimator, PowerSum
 EXPONENTS = ["width_exponent", "depth_exponent", "data_exponent"]
 AMPLITUDES = ["width_amplitude", "depth_amplitude", "data_amplitude"]
 ESTIMATORS: tuple[Estimator, ...] = ("huber", "least_squares")
-TOLERANCE = 0.012  # in log N: the table's counts are rounded to a million, and its smallest is 44
+TOLERANCE = 0.012  # in log N: the counts in the table are rounded to a million, and the smallest is 44 million
 
 
 def join_shapes(points: pd.DataFrame, shapes: pd.DataFrame, tolerance: float = TOLERANCE) -> pd.DataFrame:
@@ -95,8 +95,8 @@ def main() -> None:
     parser.add_argument("--points", required=True, help="table chinchilla_points (empty without a network)")
     parser.add_argument("--shapes", required=True, help="Table A9 (chinchilla_model_shapes.csv)")
     parser.add_argument("--excluded", type=int, default=5, help="number of points with the highest losses to exclude")
-    parser.add_argument("--resamples", type=int, default=400, help="refits of the cluster bootstrap")
-    parser.add_argument("--seed", type=int, default=42, help="seed of the bootstrap")
+    parser.add_argument("--resamples", type=command.at_least(0), default=400, help="refits of the cluster bootstrap")
+    parser.add_argument("--seed", type=command.at_least(0), default=42, help="seed of the bootstrap")
     parser.add_argument("--output", required=True, help="table joint_fit to write")
     options = parser.parse_args()
     points = tables.read("chinchilla_points", options.points)

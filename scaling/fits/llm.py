@@ -105,8 +105,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scaling.fits.llm", description=__doc__)
     parser.add_argument("--published", required=True, help="losses read off Fig. 8b (fig8b_llm_loss.csv)")
     parser.add_argument("--losses", help="table llm_losses, losses measured here")
-    parser.add_argument("--resamples", type=int, default=999, help="refits of the wild cluster bootstrap")
-    parser.add_argument("--seed", type=int, default=42, help="seed of the bootstrap")
+    parser.add_argument(
+        "--resamples", type=command.at_least(0), default=999, help="refits of the wild cluster bootstrap"
+    )
+    parser.add_argument("--seed", type=command.at_least(0), default=42, help="seed of the bootstrap")
     parser.add_argument("--fit", required=True, help="table llm_loss_fit to write")
     parser.add_argument("--intercepts", required=True, help="table llm_loss_intercepts to write")
     options = parser.parse_args()

@@ -28,7 +28,7 @@ PARTS = {
     "unrepresented": lambda models: models["loss_unrepresented"],
     "represented": lambda models: models["loss"] - models["loss_unrepresented"],
 }
-EQ_10 = ("own_loss", "own_loss_overlaps")  # the paper's Eq. 10 is no part of the loss and has no share
+EQ_10 = ("own_loss", "own_loss_overlaps")  # the paper's Eq. 10 is not a part of the loss and has no share
 LINE = ["n_points", "n_seeds", "m_min", "m_max", "exponent", "exponent_stderr", "exponent_low", "exponent_high"]
 
 

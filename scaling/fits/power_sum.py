@@ -20,13 +20,13 @@ from scaling.fits.inputs import FloatArray
 
 
 Estimator = Literal["huber", "least_squares", "least_absolute"]
-GRID = {1: 60, 2: 24, 3: 14}  # cells along each exponent by K: below 3000 cells in all
-EXPONENTS = (0.05, 1.5)  # range of the grid; the finish may leave it
-LIMITS = (0.005, 5.0)  # a term whose exponent ends outside is not a power law here
+GRID = {1: 60, 2: 24, 3: 14}  # cells per exponent, by K; fewer than 3000 cells in total
+EXPONENTS = (0.05, 1.5)  # range of the grid; the minimization may leave it
+LIMITS = (0.005, 5.0)  # a term with an exponent outside does not count as a power law
 POLISH = 3  # plain Newton steps at the end of a search
-ROUNDING = 1e-13  # residuals of log L below this are zero: their gradient is noise
-LOG_ZERO = -30.0  # log of E over the typical loss that stands for E = 0
-VANISHED = 1e-5  # a term whose share of the loss is below this everywhere counts as absent
+ROUNDING = 1e-13  # smaller residuals of log L are treated as zero: their gradient is noise
+LOG_ZERO = -30.0  # log of E over the typical loss that represents E = 0
+VANISHED = 1e-5  # a term whose share of the loss is smaller everywhere counts as absent
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Problem:
         """Convert theta to (A_1 .. A_K, E, a_1 .. a_K)."""
         K = self.terms
         exponents = theta[K + 1 :]
-        log_amplitudes = np.minimum(theta[:K] + exponents * self.centre, 700)  # a resample may run off: no overflow
+        log_amplitudes = np.minimum(theta[:K] + exponents * self.centre, 700)  # avoid overflow in diverging resamples
         return np.concatenate([np.exp(log_amplitudes), [np.exp(theta[K])], exponents])
 
 
@@ -108,10 +108,10 @@ class PowerSum:
     constant: float
     exponents: FloatArray
     estimator: Estimator
-    objective: float  # the estimator's own: Huber's sum, half the sum of squares, or the sum of |r|, of r in log L
+    objective: float  # by estimator: Huber's sum, half the sum of squares, or the sum of |r|; r in log L
     n_points: int
     n_starts: int
-    n_starts_agreeing: int  # starts whose objective ends within 1e-6 of the best, relatively
+    n_starts_agreeing: int  # starts that end within a relative 1e-6 of the best objective
     status: str
     note: str
     problem: Problem
@@ -196,7 +196,7 @@ def newton(problem: Problem, start: FloatArray, fixed: int | None = None) -> tup
         options={"gtol": 1e-6, "maxiter": 300},
     )
     part, slope = result.x, np.abs(result.jac).max()
-    # Near the optimum, rounding hides any decrease of the objective, and scipy stops; the gradient is still accurate.
+    # Near the optimum, scipy stops because the decrease of the objective is below rounding; the gradient is accurate.
     for _ in range(POLISH):
         curvature = hessian(part)
         if np.linalg.eigvalsh(curvature)[0] <= 0:

@@ -8,6 +8,7 @@ import argparse
 import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,17 @@ def fit_entry(
     return rows, profiles
 
 
+def check_options(entries: Any, rules: Any, n_tables: int) -> None:
+    """Raise InputError unless the JSON options are mappings as in the config and each suite has one table."""
+    if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+        raise InputError("--entries: must be a JSON object of suites by name, as fits: suites: of the config")
+    known = [field.name for field in fields(suite.Rules)]
+    if not isinstance(rules, dict) or set(rules) - set(known):
+        raise InputError(f"--rules: must be a JSON object with keys of {', '.join(known)}")
+    if len(entries) != n_tables:
+        raise InputError(f"{len(entries)} suites in --entries, {n_tables} tables; give one table per suite")
+
+
 def main() -> None:
     """Command line: write a suite's runs, or fit all suites."""
     parser = argparse.ArgumentParser(prog="python -m scaling.fits.suites", description=__doc__)
@@ -113,8 +125,10 @@ def main() -> None:
     for step in (get, fit):
         step.add_argument("--entries", required=True, type=json.loads, help="fits: suites: of the config, as JSON")
     options = parser.parse_args()
+    paths = options.output if options.step == "runs" else options.runs
+    check_options(options.entries, getattr(options, "rules", {}), len(paths))
     if options.step == "runs":
-        with ThreadPoolExecutor() as pool:  # without a network each source takes seconds to fail
+        with ThreadPoolExecutor() as pool:  # without a network, each source takes seconds to fail
             found = list(pool.map(lambda item: suite_runs(item[0], item[1], options.shapes), options.entries.items()))
         for runs, path in zip(found, options.output, strict=True):
             tables.write("suite_runs", runs, path)

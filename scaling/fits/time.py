@@ -16,7 +16,7 @@ from scaling.fits import curve, forms
 from scaling.fits.inputs import FloatArray
 
 
-DECADES = 1.0  # decades of time before the end that a fit uses
+DECADES = 1.0  # decades of time up to the end that a fit uses
 BINS = 20
 
 

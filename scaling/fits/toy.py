@@ -13,7 +13,7 @@ from scaling.curves import CURVE, regime
 from scaling.fits import curve, forms
 
 
-KEY = ["experiment", *CURVE]  # names the rows of the tables
+KEY = ["experiment", *CURVE]  # identifies the rows of the tables
 LINE = ["exponent", "exponent_stderr", "exponent_low", "exponent_high", "rsquared", "n_points", "m_min", "m_max"]
 
 

@@ -1,4 +1,4 @@
-# Attention as clustering: measurements of one job each, two jobs that train, and figures drawn from the tables alone.
+# Attention as clustering: one job per measurement, two training jobs, and figures drawn from the tables alone.
 # results/attention/{networks}.safetensors: networks trained here. Rows of toy models and of the family are read from their files.
 
 ATTENTION = config["attention"]

@@ -1,5 +1,5 @@
 # Toy models on correlated features: one training job per curve and seed, then measuring, fit and figure. The default
-# config asks for none; config/correlation.yaml does.
+# config does not list any; config/correlation.yaml does.
 
 CORRELATION = config["correlation"]
 CORRELATION_CELLS = correlated_cells(CORRELATION)

@@ -12,7 +12,7 @@ CHECKPOINT = [
     "tokenizer_config.json",
     "training.json",
 ]
-# Its members by file name, as items of the catalogue.
+# Its members by file name, in the form of entries of the catalogue.
 FAMILY_MODELS = {
     file_name(name): {
         "model": name,

@@ -9,7 +9,7 @@ for name, entry in TEXTS.items():
         raise WorkflowError(
             f"config: llm: losses: texts: {name} needs either path or dataset; python alone has neither"
         )
-# (text, model): how the one is evaluated on the other
+# (text, model): settings of the evaluation
 EVALUATIONS = {
     (text, model): entry
     for text, entry in TEXTS.items()
@@ -59,7 +59,7 @@ rule measure_loss:
     conda:
         "../envs/scaling.yaml"
     resources:
-        # On a cluster ask for more by --set-resources measure_loss:mem_mb=...; a model that does not fit says so.
+        # On a cluster, request more with --set-resources measure_loss:mem_mb=...; a model that does not fit is reported.
         mem_mb=lambda wildcards: (
             16000
             if is_remote(MODELS[wildcards.model])

@@ -100,7 +100,7 @@ class Entry:
     """A tensor listed in the header; `start` is its offset from the end of the header."""
 
     kind: GGMLQuantizationType
-    shape: tuple[int, ...]  # rows first, the reverse of the file's order
+    shape: tuple[int, ...]  # rows first; the file lists them last
     start: int
 
     def nbytes(self) -> int:

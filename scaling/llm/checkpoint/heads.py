@@ -21,7 +21,7 @@ from scaling.llm.checkpoint.tensor import DTYPES, Tensor, UnsupportedCheckpointE
 from scaling.llm.checkpoint.torch_file import TorchFile
 
 
-# Where the weights may be, the better container first; an index names the shards.
+# Possible files of the weights, the preferred format first; an index lists the shards.
 WEIGHT_FILES = (
     "model.safetensors",
     "model.safetensors.index.json",
@@ -29,11 +29,11 @@ WEIGHT_FILES = (
     "pytorch_model.bin.index.json",
 )
 SMALL = 16 << 20  # bytes of a config or an index; the largest in use have about 1 MB
-MOST_PARTS = 2000  # layers or experts that a config may ask for; the largest in use ask for hundreds
-LARGEST_HEAD = (1 << 24, 1 << 15)  # nu, m, before anything of size nu or m x m is allocated
+MOST_PARTS = 2000  # layers or experts in a config; the largest in use have hundreds
+LARGEST_HEAD = (1 << 24, 1 << 15)  # nu, m; checked before anything of size nu or m x m is allocated
 
 
-# Gain of the final normalisation in the checkpoints of the architectures in use, with and without the model's prefix.
+# Names of the gain of the final normalization, with and without the prefix of the model.
 GAINS = (
     *("model.norm.weight", "norm.weight"),
     *("model.decoder.final_layer_norm.weight", "decoder.final_layer_norm.weight"),
@@ -55,8 +55,8 @@ class Names:
     embeddings: tuple[str, ...]
 
 
-# The paper's families, with and without the prefix that checkpoints of the bare model lack. `tied` holds when the
-# config says nothing, as for OPT and GPT-2. For any other architecture transformers gives the names.
+# The paper's families; checkpoints of the bare model lack the prefix. `tied` is the default if the config does not
+# say, as for OPT and GPT-2. For other architectures, transformers gives the names.
 FAMILIES = {
     "opt": Names(True, ("lm_head.weight",), ("model.decoder.embed_tokens.weight", "decoder.embed_tokens.weight")),
     "gpt2": Names(True, ("lm_head.weight",), ("transformer.wte.weight", "wte.weight")),
@@ -70,10 +70,10 @@ class Head:
     """The output matrix of a checkpoint: nu rows (tokens) of dimension m."""
 
     tensor: Tensor
-    tied: bool  # input and output share it
+    tied: bool  # shared with the input embedding
     commit: str
-    bytes_checkpoint: int | None  # all its tensors, in the container that was read
-    gain: NDArray[np.float32] | None = None  # of the final normalisation, (m,), which multiplies the columns
+    bytes_checkpoint: int | None  # of all tensors, in the format that was read
+    gain: NDArray[np.float32] | None = None  # of the final normalization, (m,); it multiplies the columns
 
 
 def find_head(source: Folder | Repository) -> Head:
@@ -87,7 +87,7 @@ def find_head(source: Folder | Repository) -> Head:
     if name not in file.names:
         raise UnsupportedCheckpointError(f"{source.name}: {file.file.name} lacks {name}, which the index lists")
     tensor = file.tensor(name)
-    text = config.get("text_config")  # of a model of text and pictures
+    text = config.get("text_config")  # in models of text and images
     vocabulary = (text if isinstance(text, dict) else config).get("vocab_size", 0)
     if not isinstance(vocabulary, int):
         raise UnsupportedCheckpointError(f"{source.name}: config.json has vocab_size {vocabulary!r}, not an integer")
@@ -151,7 +151,7 @@ def open_checkpoint(
 
     Returns the file; (name of the head, tied) if there is an index; bytes of all tensors; shard of each tensor.
     """
-    for name in sorted(WEIGHT_FILES, key=lambda name: not source.has(name)):  # first what needs no request
+    for name in sorted(WEIGHT_FILES, key=lambda name: not source.has(name)):  # cached files first: they need no request
         container = SafetensorsFile if "safetensors" in name else TorchFile
         try:
             file = source.open(name)
@@ -202,7 +202,7 @@ def names_in_transformers(names: list[str], config: dict[str, Any]) -> Names:
         return names_of_architecture(names, plain_settings(config))
     except UnsupportedCheckpointError:
         raise
-    except Exception as error:  # a config may break an architecture's code in any way
+    except Exception as error:  # a wrong config can raise any error in the architecture's code
         reason = " ".join(f"{type(error).__name__} {error}".split())[:300]
         raise UnsupportedCheckpointError(
             f"transformers cannot build a causal language model from config.json: {reason}"
@@ -226,7 +226,7 @@ def plain_settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def names_of_architecture(names: list[str], config: dict[str, Any]) -> Names:
     """Implements `names_in_transformers`; errors of the architecture's code pass through."""
-    # Imported here: they take seconds, and the paper's families do without.
+    # Imported here: they take seconds, and the paper's families do not need them.
     import torch
     from transformers import CONFIG_MAPPING, AutoModelForCausalLM
     from transformers.conversion_mapping import get_model_conversion_mapping

@@ -72,11 +72,11 @@ class BadAnswerError(HubError):
 class Patience:
     """Timeouts in seconds, and the number of tries without progress."""
 
-    answer: float = 4.0  # to connect, and for the first answer; "no network" is reported within 5 s
-    silence: float = 10.0  # between two pieces of a body
+    answer: float = 4.0  # to connect and to receive the first response; "no network" is reported within 5 s
+    silence: float = 10.0  # between two pieces of the body
     tries: int = 5
     first_wait: float = 1.0  # doubles with each retry, up to 8 times
-    longest_wait: float = 60.0  # bound on what Retry-After asks for
+    longest_wait: float = 60.0  # upper bound on Retry-After
 
     def wait(self, tried: int, retry_after: str | None) -> float:
         """Return the seconds to wait after `tried` failures: Retry-After if given, otherwise 1, 2, 4, 8, 8."""
@@ -234,7 +234,7 @@ class Repository:
 
     def _cached(self, path: str) -> LocalFile | None:
         found = try_to_load_from_cache(self.repo_id, path, revision=self.commit or self.revision)
-        if not isinstance(found, str):  # None: not known; a marker: known to be missing, so ask the Hub again
+        if not isinstance(found, str):  # None: unknown; a marker: known to be missing, so ask the Hub again
             return None
         self.commit = self.commit or Path(found).parent.name  # .../snapshots/<commit>/<file>
         return LocalFile(Path(found))

@@ -28,7 +28,7 @@ BITS = {
     **dict.fromkeys(["BF16", "F16", "I16", "U16"], 16),
     **dict.fromkeys(["F32", "I32", "U32"], 32),
     **dict.fromkeys(["C64", "F64", "I64", "U64"], 64),
-}  # per value, of every type of the format
+}  # bytes per value of each type
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def parse_header(text: bytes) -> dict[str, Entry]:
     header = json.loads(text.decode("utf-8"), object_pairs_hook=object_of_unique_keys, parse_int=whole_number)
     if not isinstance(header, dict):
         raise ValueError("not a JSON object")
-    json.dumps(header, ensure_ascii=False).encode("utf-8")  # raises for half of a surrogate pair
+    json.dumps(header, ensure_ascii=False).encode("utf-8")  # raises for a lone surrogate
     metadata = header.pop("__metadata__", None)
     if metadata is not None and not (
         isinstance(metadata, dict) and all(isinstance(value, str) for value in metadata.values())

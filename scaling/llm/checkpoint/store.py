@@ -28,7 +28,7 @@ from scaling.llm.checkpoint.tokenizer_file import AnyTokenizer, read_tokenizer
 
 log = logging.getLogger(__name__)
 
-REVISIONS = "revisions.json"  # {branch or tag: the commit that it had}
+REVISIONS = "revisions.json"  # {branch or tag: its commit at the first read}
 NO_SHA256 = "0" * 64
 
 
@@ -39,10 +39,10 @@ class Source:
     commit: str
     tensor: str
     tied: bool
-    bytes_read: int  # to find and read it
+    bytes_read: int  # including headers and indices
     bytes_checkpoint: int | None
-    gain: list[float] | None = None  # of the final normalisation, where it is known
-    vocabulary: int | None = None  # the tokenizer's size, where the checkpoint tells
+    gain: list[float] | None = None  # of the final normalization, if known
+    vocabulary: int | None = None  # size of the tokenizer, if the checkpoint states it
     format: str = ""  # of the checkpoint: safetensors, torch or gguf
 
 

@@ -11,9 +11,9 @@ from scaling.command import InputError
 from scaling.llm.checkpoint.files import File, LocalFile
 
 
-# The safetensors names of the types a head may have; BF16 is read as the upper half of a float32.
+# Types of a head, as safetensors names them; BF16 is read as the upper half of a float32.
 DTYPES = {"F64": "f8", "F32": "f4", "F16": "f2", "BF16": "u2"}
-# The quantised types of GGUF: numbers in a block, and its bytes. A block lies in one row.
+# Quantized types of GGUF: numbers per block, bytes per block. A block is part of one row.
 QUANTISED = {
     "Q8_0": (32, 34),
     "Q4_0": (32, 18),
@@ -41,10 +41,10 @@ class Tensor:
 
     file: File
     name: str
-    dtype: str  # as safetensors calls it, such as BF16, or GGUF, such as Q8_0
+    dtype: str  # as in safetensors, such as BF16, or in GGUF, such as Q8_0
     shape: tuple[int, ...]
     start: int
-    crc32: int | None = None  # of exactly these bytes, where the container has one
+    crc32: int | None = None  # of exactly these bytes, if the file states it
 
     @property
     def nbytes(self) -> int:
@@ -98,7 +98,7 @@ def as_float32(values: NDArray[np.generic], dtype: str) -> NDArray[np.float32]:
     Quantized blocks, bytes by row, are dequantized by the package `gguf` as in llama.cpp.
     """
     if dtype in QUANTISED:
-        from gguf import GGMLQuantizationType, dequantize  # only heads in GGUF need it
+        from gguf import GGMLQuantizationType, dequantize  # needed only for GGUF
 
         return np.asarray(dequantize(values, GGMLQuantizationType[dtype]), dtype=np.float32)
     if dtype == "BF16":

@@ -28,14 +28,14 @@ def gguf_tokenizer(path: Path) -> AnyTokenizer:
     """Read the tokenizer of a GGUF file, converted by transformers. Raises InputError if it cannot be converted."""
     from transformers import AutoTokenizer  # takes seconds
 
-    # Imported here, so that training a tokenizer does not depend on the readers of checkpoints.
+    # Imported here so that the training of a tokenizer does not depend on the checkpoint readers.
     from scaling.llm.checkpoint.gguf_file import open_gguf
 
-    open_gguf(path)  # refuses damaged headers, which the package's reader would not
+    open_gguf(path)  # rejects corrupt headers, which the reader of transformers does not
 
     try:
         return AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name).backend_tokenizer
-    except Exception as error:  # the conversion raises any kind
+    except Exception as error:  # the conversion can raise any error
         raise InputError(f"{path}: its tokenizer cannot be converted ({error})") from None
 
 

@@ -33,7 +33,7 @@ class TorchFile:
         self.window = Window(file)
         try:
             self.archive = zipfile.ZipFile(self.window)
-        except InputError:  # from reading the file, such as no connection
+        except InputError:  # from reading the file, such as a lost connection
             raise
         except (zipfile.BadZipFile, NotImplementedError, struct.error, ValueError):
             old = read(file, 0, min(1, file.size)) == b"\x80"
@@ -85,7 +85,7 @@ class TorchFile:
         count = math.prod(view.shape)
         if view.offset < 0 or view.offset + count > view.storage.length:
             raise UnsupportedCheckpointError(f"{self.file.name}: {name} extends beyond its storage")
-        # The local header repeats the name and is padded to 64 bytes; its length is found only there.
+        # The local header repeats the name and is padded to 64 bytes; only it contains its own length.
         local = read(self.file, member.header_offset, 30 + len(member.orig_filename.encode()))
         if local[:4] != b"PK\x03\x04" or local[30:] != member.orig_filename.encode():
             raise UnsupportedCheckpointError(
@@ -205,7 +205,7 @@ def parse(content: bytes, where: str) -> Any:
     Interprets only the operations that torch.save uses for tensors; raises UnsupportedCheckpointError for any other.
     """
     try:
-        with warnings.catch_warnings(action="ignore"):  # of strange escapes in names
+        with warnings.catch_warnings(action="ignore"):  # about invalid escapes in names
             return interpret(content)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, StopIteration) as error:
         raise UnsupportedCheckpointError(f"{where}: data.pkl is not a plain set of tensors ({error})") from None
