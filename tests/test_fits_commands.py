@@ -232,3 +232,17 @@ def test_llm_figure(tmp_path: Path, call: Callable[..., None]) -> None:
     assert picture.stat().st_size > 10_000
     with pytest.raises(SystemExit, match="this figure needs --llm-intercepts"):
         call(figures.main, "--figure", "fig8b_llm_loss", "--llm-fit", fit, "--output", picture)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (0.73, 1.09, "0.91 [0.73, 1.09]"),
+        (np.nan, 1.09, "0.91, < 1.09"),
+        (0.73, np.nan, "0.91, > 0.73"),
+        (np.nan, np.inf, "0.91, no bound"),
+        (-0.001, 1.09, "0.91 [0.00, 1.09]"),
+    ],
+)
+def test_an_end_that_is_not_bounded_is_no_number(low: float, high: float, text: str) -> None:
+    assert figures.interval_text(0.91, low, high) == text

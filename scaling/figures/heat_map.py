@@ -1,4 +1,4 @@
-"""Maps over two settings, such as gamma and alpha, on true axes; single dots where few settings were trained."""
+"""Maps over weight decay gamma and data exponent alpha on true axes; single dots where few settings were trained."""
 
 from typing import Any
 
@@ -29,14 +29,11 @@ def heat_map(
     frame: pd.DataFrame,
     value: str,
     *,
-    x: str = "gamma",
-    y: str = "alpha",
-    names: tuple[str, str] = (r"weight decay $\gamma$", r"data exponent $\alpha$"),
     limits: tuple[float, float],
     contour: float | None = None,
 ) -> None:
-    """Draw `value` over (x, y), the mean of the rows of a cell; `contour` is a level drawn as a white line."""
-    cells = frame.groupby([y, x])[value].mean().unstack(x).astype(float)
+    """Draw `value` over (gamma, alpha), the mean of the rows of a cell; `contour` is a level drawn as a white line."""
+    cells = frame.groupby(["alpha", "gamma"])[value].mean().unstack("gamma").astype(float)
     grid = np.ma.masked_invalid(cells.to_numpy())
     columns, rows = cells.columns.to_numpy(float), cells.index.to_numpy(float)
     whole = min(grid.shape) >= LEAST_SIDE and grid.count() >= FILLED * grid.size
@@ -60,5 +57,5 @@ def heat_map(
     low, high = grid.min() < limits[0], grid.max() > limits[1]
     extend = "both" if low and high else "min" if low else "max" if high else "neither"
     axes.figure.colorbar(mesh, ax=axes, pad=0.02, aspect=25, extend=extend)
-    axes.set(xlabel=names[0], ylabel=names[1])
+    axes.set(xlabel=r"weight decay $\gamma$", ylabel=r"data exponent $\alpha$")
     axes.set_yticks(shown := thinned(list(rows), 9), [number(setting) for setting in shown])

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from scaling.curves import LARGE_N, main_recipe
 from scaling.figures import style
 from scaling.figures.heat_map import heat_map
-from scaling.figures.study import Study, described, fullest, nearest, over_seeds, rounded, thinned
+from scaling.figures.study import Study, described, fullest, local_slopes, nearest, over_seeds, rounded, thinned
 
 
 GAMMA = -0.5556  # weight decay drawn, the paper's Fig. 7
@@ -88,12 +88,10 @@ def _local_slopes(axes: Axes, models: pd.DataFrame) -> None:
     for start, (_, colour, marker) in INITIAL_BIAS.items():
         for alpha, fill in zip(alphas, (colour, "white"), strict=False):
             part = models[(models["initial_bias"] == start) & (models["alpha"] == alpha)]
-            rows = over_seeds(part, "loss", ["m"]).sort_values("m")
-            if len(rows) < 2:
+            slopes = local_slopes(over_seeds(part, "loss", ["m"]))
+            if slopes.empty:
                 continue
-            m, log = rows["m"].to_numpy(np.float64), np.log(rows["value"].to_numpy(np.float64))
-            slope = -np.diff(log) / np.diff(np.log(m))
-            axes.plot(np.sqrt(m[1:] * m[:-1]), slope, marker=marker, color=colour, mfc=fill, linewidth=0.8)
+            axes.plot(slopes["m"], slopes["slope"], marker=marker, color=colour, mfc=fill, linewidth=0.8)
             drawn = True
     axes.axhline(1, **style.THEORY)
     if drawn:

@@ -46,7 +46,6 @@ BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, BLACK, GREY = "#56B4E9", "#CC79A7", "#222222", "#9A9A9A"
 
 REGIME = {"strong": BLUE, "weak": VERMILION, "between": "#6A51A3"}
-REPRESENTED = {True: GREEN, False: ORANGE}  # norm > 1/2, or not
 FAMILY = {"opt": BLUE, "qwen": ORANGE, "gpt2": GREEN, "pythia": PURPLE, "local": BLACK}
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*"]
 

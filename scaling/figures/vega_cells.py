@@ -178,7 +178,7 @@ def _shares(rows: alt.Chart, log_m: alt.X, dash: alt.StrokeDash) -> Any:
         rows.transform_fold(list(names), as_=["column", "share"])
         .transform_calculate(bound="datum.column == 'phi_half' ? 'norm > 1/2' : 'norm > 1'")
         .transform_aggregate(share="mean(share)", groupby=["m", "start", "bound"])
-        .mark_line(point=True)
+        .mark_line()
         .encode(
             x=log_m,
             y=alt.Y("share:Q", title="share of the rows").scale(domain=[0, 1]),
@@ -197,7 +197,7 @@ def _training(models: pd.DataFrame, curves: pd.DataFrame, chosen: Any, dash: alt
         .transform_filter(chosen)
         .mark_line()
         .encode(
-            x=alt.X("step:Q", scale=alt.Scale(type="log"), title="step"),
+            x=alt.X("step:Q", scale=alt.Scale(type="log", nice=False), title="step"),
             y=alt.Y("loss:Q", scale=alt.Scale(type="log"), title="training loss"),
             color=WIDTH,
             strokeDash=dash,
