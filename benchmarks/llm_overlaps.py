@@ -1,7 +1,7 @@
 """Measure time and memory of measuring a head: `python -m benchmarks.llm_overlaps [--rows 152064 --columns 8192]`.
 
-1. A seeded random bfloat16 head is served by a Hub on 127.0.0.1 and measured by `python -m scaling.llm.overlaps`, like a
-   job of the pipeline: bytes read, wall time, peak memory.
+1. A seeded random bfloat16 head is served by a Hub on 127.0.0.1 and measured by `python -m scaling.llm.overlaps`, as in
+   a job of the pipeline: bytes read, wall time, peak memory.
 2. The mean squared overlap of a float32 matrix of GPT-2's shape from the Gram matrix, against all pairs in blocks of
    rows (what the paper's script does): the same number, and the ratio of times.
 
