@@ -16,13 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from scipy.optimize import nnls
-from snakemake.utils import update_config
 from threadpoolctl import threadpool_limits
 
-from scaling.config import with_defaults
+from scaling.config import merged, with_defaults
 from scaling.plan.config import read_schemas
 from scaling.toy.cell import Cell
 from scaling.toy.engines.numba_engine import NumbaEngine
@@ -37,10 +35,7 @@ SCHEMAS = Path(__file__).parent.parent / "workflow" / "schemas"
 
 def read_toy(files: Iterable[str]) -> dict[str, Any]:
     """Return the `toy` section of config files, merged in order as by Snakemake."""
-    config: dict[str, Any] = {}
-    for file in files:
-        update_config(config, yaml.safe_load(Path(file).read_text(encoding="utf-8")))
-    return with_defaults(config["toy"], read_schemas(SCHEMAS)["toy"])
+    return dict(with_defaults(merged(files)["toy"], read_schemas(SCHEMAS)["toy"]))
 
 
 def timed_seconds(cell: Cell, recipe: Recipe, limit: float) -> float:

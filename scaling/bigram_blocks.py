@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from scaling.mechanism_blocks import NOT_RECORDED, lines, recorded_table
+from scaling.markdown import NOT_RECORDED, markdown_table, recorded_table
 
 
 WINDOWS = {"narrow": "m ≤ n/16", "all": "m < n/2"}
@@ -34,7 +34,9 @@ def bigram_exponents(recorded: Path) -> str:
         ]
         for row in table.to_dict("records")
     ]
-    return lines(["matrix", "n", "widths", "α_m of the excess", "exponent of overlaps", "m × mean overlap"], rows)
+    return markdown_table(
+        ["matrix", "n", "widths", "α_m of the excess", "exponent of overlaps", "m × mean overlap"], rows
+    )
 
 
 def bigram_excess(recorded: Path) -> str:
@@ -50,7 +52,7 @@ def bigram_excess(recorded: Path) -> str:
         kind = f"{matrix}, A = W" if tied else str(matrix)
         cells = [f"{shares[m]:.3f}" if m in shares else "" for m in widths]
         rows.append([kind, f"{gamma:g}".replace("-", "−"), f"{part['phi_half'].mean():.2f}", *cells])
-    return lines(["matrix", "γ", "φ_½", *(f"m = {m}" for m in widths)], rows)
+    return markdown_table(["matrix", "γ", "φ_½", *(f"m = {m}" for m in widths)], rows)
 
 
 def bigram_rivals(recorded: Path) -> str:
@@ -68,7 +70,7 @@ def bigram_rivals(recorded: Path) -> str:
             ratio = "" if row is None or rival == "overlap" else f" ({row['ratio']:.3g})"
             cells.append("" if row is None else f"{row['predicted_exponent']:.2f}{ratio}")
         rows.append([str(matrix), value(first["exponent"], first["exponent_stderr"]), *cells])
-    return lines(["matrix", "measured", *(rival.replace("_", " ") for rival in RIVALS)], rows)
+    return markdown_table(["matrix", "measured", *(rival.replace("_", " ") for rival in RIVALS)], rows)
 
 
 def time_exponents(recorded: Path) -> str:
@@ -87,4 +89,4 @@ def time_exponents(recorded: Path) -> str:
         ]
         for row in table.to_dict("records")
     ]
-    return lines(["model", "φ_½", "exponent", "95 % profile interval", "preferred form"], rows)
+    return markdown_table(["model", "φ_½", "exponent", "95 % profile interval", "preferred form"], rows)

@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from scaling import bigram_blocks, correlation_blocks, mechanism_blocks, tables
+from scaling import bias_blocks, bigram_blocks, correlation_blocks, intervention_blocks, mechanism_blocks, tables
 from scaling.command import InputError
 from scaling.curves import usual
+from scaling.markdown import markdown_table, number
 from scaling.plan.figures import NOT_IN_THE_PAPER, read_drawings
 
 
@@ -55,22 +56,6 @@ ORIGINS = {
     "theorem": "that follow from a theorem",
     "hypothesis": "under our own hypotheses",
 }
-
-
-def number(value: float, error: float) -> str:
-    """`value ± error` with the decimals that two digits of the error ask for; three digits without an error."""
-    if pd.isna(value):
-        return ""
-    if pd.isna(error) or error == 0:
-        return f"{value:.3g}"
-    decimals = max(0, 1 - int(f"{error:e}".split("e")[1]))
-    return f"{value:.{min(decimals, 4)}f} ± {error:.{min(decimals, 4)}f}"
-
-
-def markdown_table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """Lines of a Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
 
 
 def counted(verdicts: pd.Series) -> str:
@@ -131,7 +116,7 @@ def results(recorded: Path) -> str:
     done = frame[frame["verdict"] != "not_run"]
     parts = [done[done["id"] == name] for name in KEY_CLAIMS]
     rows = [claim_row(part) for part in parts if len(part)]
-    return "\n".join(markdown_table(["claim", "where", "origin", "expected", "ours", "verdict"], rows))
+    return markdown_table(["claim", "where", "origin", "expected", "ours", "verdict"], rows)
 
 
 def systems(recorded: Path) -> str:
@@ -144,7 +129,7 @@ def systems(recorded: Path) -> str:
             raise InputError(f"{recorded / 'claims.csv'}: no claim {claim}; record the run again")
         text, _, _, expected, ours, verdict = claim_row(part)
         rows.append([f"[{name}]({code})", f"[{page}](docs/{page})", text, expected, ours, verdict])
-    return "\n".join(markdown_table(["system", "documentation", "check", "expected", "ours", "verdict"], rows))
+    return markdown_table(["system", "documentation", "check", "expected", "ours", "verdict"], rows)
 
 
 def claims(recorded: Path) -> str:
@@ -152,12 +137,12 @@ def claims(recorded: Path) -> str:
     frame = tables.read("claims", recorded / "claims.csv")
     done = frame[frame["verdict"] != "not_run"]
     rows = [claim_row(part) for _, part in done.groupby("id", sort=False)]
-    lines = markdown_table(["claim", "where", "origin", "expected", "ours", "verdict"], rows)
+    table = markdown_table(["claim", "where", "origin", "expected", "ours", "verdict"], rows)
     missing = frame.loc[frame["verdict"] == "not_run", "claim"].value_counts(sort=False)
     if len(missing):
         names = "; ".join(f"{claim} ({count} row{'s' if count > 1 else ''})" for claim, count in missing.items())
-        lines += ["", f"Not run in this study, with how to run them in the note of the table: {names}."]
-    return "\n".join(lines)
+        table += f"\n\nNot run in this study, with how to run them in the note of the table: {names}."
+    return table
 
 
 def all_claims(recorded: Path) -> str:
@@ -185,7 +170,7 @@ def all_claims(recorded: Path) -> str:
         "source",
         "note",
     ]
-    return "\n".join(markdown_table(head, rows))
+    return markdown_table(head, rows)
 
 
 def digits(value: float) -> str:
@@ -203,7 +188,7 @@ def claim_rule(recorded: Path) -> str:
         rates = [" / ".join(f"{100 * row[name]:.0f}" for name in names) for row in part.to_dict("records")]
         rows.append([str(setting[0]), *(f"{value:g}" for value in setting[1:]), *rates])
     head = ["comparison", "bend", "sd of log L between seeds", "our seeds", "curves", *frame["world"].unique()]
-    return "\n".join(markdown_table(head, rows))
+    return markdown_table(head, rows)
 
 
 def exponents(recorded: Path) -> str:
@@ -231,7 +216,7 @@ def exponents(recorded: Path) -> str:
         )
     head = ["γ", "frequencies", "α", "m", "φ_1/2", "α_m predicted", "α_m measured"]
     head += ["95 % t-interval", "p of lack of fit"]
-    return "\n".join(markdown_table(head, rows))
+    return markdown_table(head, rows)
 
 
 def family(recorded: Path) -> str:
@@ -253,7 +238,7 @@ def family(recorded: Path) -> str:
             ]
         )
     head = ["γ", "m", "held-out loss, nats per token", "φ_1/2", "mean squared overlap", "mean row removed", "seeds"]
-    return "\n".join(markdown_table(head, rows))
+    return markdown_table(head, rows)
 
 
 def read_run(recorded: Path) -> dict[str, Any]:
@@ -286,7 +271,7 @@ def table_index(recorded: Path) -> str:
     for name, table in tables.dictionary().items():
         link = f"[`{name}.csv`](#{name}csv)"
         rows.append([link, str(len(table["columns"])), table["description"]])
-    return "\n".join(markdown_table(["table", "columns", "what a row is"], rows))
+    return markdown_table(["table", "columns", "what a row is"], rows)
 
 
 def dictionary(recorded: Path) -> str:
@@ -328,7 +313,7 @@ def gallery(recorded: Path) -> str:
             picture = f"![{figure.name}](../resources/recorded/figures/{figure.name}.png)"
             cells.append(f"**{where}.** {title}<br>{picture}")
     pairs = [[*cells[i : i + 2], ""][:2] for i in range(0, len(cells), 2)]
-    return "\n".join(markdown_table(["", ""], pairs))
+    return markdown_table(["", ""], pairs)
 
 
 def suites(recorded: Path) -> str:
@@ -360,7 +345,7 @@ def suites(recorded: Path) -> str:
         )
     head = ["suite and selection", "terms", "runs / widths", "a", "jackknife 95 %", "profile 95 %", "L0"]
     head += ["rms free / at a = 1 (%)", "held-out error (%)", "verdict"]
-    return "\n".join(markdown_table(head, rows))
+    return markdown_table(head, rows)
 
 
 BLOCKS: dict[str, Callable[[Path], str]] = {
@@ -379,7 +364,16 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "finding": mechanism_blocks.finding,
     "mechanism_parts": mechanism_blocks.mechanism_parts,
     "mechanism_exponents": mechanism_blocks.mechanism_exponents,
-    "mechanism_interventions": mechanism_blocks.mechanism_interventions,
+    "mechanism_interventions": intervention_blocks.mechanism_interventions,
+    "mechanism_directions": intervention_blocks.mechanism_directions,
+    "mechanism_scales": intervention_blocks.mechanism_scales,
+    "mechanism_mediation": intervention_blocks.mechanism_mediation,
+    "mechanism_theory": intervention_blocks.mechanism_theory,
+    "mechanism_wide": bias_blocks.mechanism_wide,
+    "mechanism_recipes": bias_blocks.mechanism_recipes,
+    "mechanism_spreads": bias_blocks.mechanism_spreads,
+    "mechanism_densities": bias_blocks.mechanism_densities,
+    "mechanism_weak": bias_blocks.mechanism_weak,
     "paper_exponents": mechanism_blocks.paper_exponents,
     "paper_silent": mechanism_blocks.paper_silent,
     "bigram_exponents": bigram_blocks.bigram_exponents,

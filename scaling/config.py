@@ -2,10 +2,12 @@
 
 import difflib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import jsonschema
+import yaml
 
 from scaling.command import InputError
 
@@ -99,3 +101,18 @@ def with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
         items = schema.get("items", {})
         return [with_defaults(part, items) for part in value]
     return value
+
+
+def merged(files: Iterable[Path | str]) -> dict[str, Any]:
+    """Return the content of YAML config files; later files are first in force, key by key, as in Snakemake."""
+    config: dict[str, Any] = {}
+    for file in files:
+        config = overridden(config, yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {})
+    return config
+
+
+def overridden(value: Any, other: Any) -> Any:
+    """Return `value` with the entries of `other` in place of its own, mapping by mapping."""
+    if not (isinstance(value, Mapping) and isinstance(other, Mapping)):
+        return other
+    return {**value, **{key: overridden(value.get(key), part) for key, part in other.items()}}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from scaling.mechanism_blocks import NOT_RECORDED, lines, recorded_table
+from scaling.markdown import NOT_RECORDED, markdown_table, recorded_table
 
 
 CURVE = ["activity", "gamma", "alpha", "correlation", "block_size"]
@@ -38,4 +38,4 @@ def correlation(recorded: Path) -> str:
             ]
         )
     head = ["activity", "γ", "α", "ρ", *(f"loss at m = {m}" for m in widths), "α_m", "mean φ_1/2"]
-    return lines(head, rows)
+    return markdown_table(head, rows)

@@ -33,14 +33,14 @@ def main_recipe(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["training"] == frame["n"].map(main)]
 
 
-def usual(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the main recipe at its own learning rate, from the paper's initial bias."""
+def usual(frame: pd.DataFrame, initial_bias: str = "normal") -> pd.DataFrame:
+    """Return the rows of the main recipe at its own learning rate, from one initial bias (default: the paper's)."""
     frame = main_recipe(frame)
-    return frame[(frame["learning_rate_factor"] == 1) & (frame["initial_bias"] == "normal")]
+    return frame[(frame["learning_rate_factor"] == 1) & (frame["initial_bias"] == initial_bias)]
 
 
-def decay_sweep(frame: pd.DataFrame) -> pd.DataFrame:
+def decay_sweep(frame: pd.DataFrame, initial_bias: str = "normal") -> pd.DataFrame:
     """Return the rows of the decay sweep: usual training, power-law frequencies, E = 1, n below LARGE_N."""
-    frame = usual(frame)
+    frame = usual(frame, initial_bias)
     near_one = (frame["activation_density"].astype(float) - 1).abs() < DENSITY_MARGIN
     return frame[(frame["frequency_law"] == "power_law") & near_one & (frame["n"] < LARGE_N)]

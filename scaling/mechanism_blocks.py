@@ -5,27 +5,29 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scaling import geometry, tables
-from scaling.curves import main_recipe
+from scaling import geometry
+from scaling.curves import DENSITY_MARGIN, main_recipe
+from scaling.markdown import NOT_RECORDED, markdown_table, recorded_table
 
 
 GAMMA = -0.5555555556
 START = {"normal": "N(0, 1)", "zero": "0"}
-NOT_RECORDED = "*Not in the recorded run.*"
 
 
-def recorded_table(recorded: Path, name: str) -> pd.DataFrame | None:
-    """Return a table of the recorded run, if it has it."""
-    path = recorded / f"{name}.csv"
-    return tables.read(name, path) if path.is_file() else None
+def at_gamma(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows at gamma = -5/9 with power-law frequencies, whatever their recipe and density."""
+    return frame[((frame["gamma"] - GAMMA).abs() < 1e-6) & (frame["frequency_law"] == "power_law")]
+
+
+def at_one_density(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with E = 1."""
+    return frame[(frame["activation_density"] - 1).abs() < DENSITY_MARGIN]
 
 
 def strong(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows at gamma = -5/9, E = 1, power-law frequencies, main recipe and its own learning rate."""
-    frame = main_recipe(frame)
-    usual = (frame["learning_rate_factor"] == 1) & (frame["frequency_law"] == "power_law")
-    near = (frame["gamma"] - GAMMA).abs() < 1e-6
-    return frame[usual & near & ((frame["activation_density"] - 1).abs() < 1e-6)]
+    frame = at_one_density(at_gamma(main_recipe(frame)))
+    return frame[frame["learning_rate_factor"] == 1]
 
 
 def strong_exponents(exponents: pd.DataFrame) -> pd.DataFrame:
@@ -35,12 +37,6 @@ def strong_exponents(exponents: pd.DataFrame) -> pd.DataFrame:
     """
     rows = strong(exponents).dropna(subset=["alpha", "exponent"]).sort_values("n_points", ascending=False)
     return rows.drop_duplicates(["alpha", "initial_bias"])
-
-
-def lines(head: list[str], rows: list[list[str]]) -> str:
-    """Return a Markdown table, or a note without rows."""
-    cells = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in cells) if rows else NOT_RECORDED
 
 
 def mechanism_parts(recorded: Path) -> str:
@@ -66,7 +62,7 @@ def mechanism_parts(recorded: Path) -> str:
             ]
         )
     head = ["b at the start", "m", "loss", *parts, "silent features", "φ_½", "interference / (4/3 κ²)"]
-    return lines(head, rows)
+    return markdown_table(head, rows)
 
 
 def mechanism_exponents(recorded: Path) -> str:
@@ -80,6 +76,7 @@ def mechanism_exponents(recorded: Path) -> str:
         if row["initial_bias"] not in START:
             continue
         curve = models[(models["alpha"] == row["alpha"]) & (models["initial_bias"] == row["initial_bias"])]
+        curve = curve[curve["m"].between(row["m_min"], row["m_max"])]
         mean = np.log(curve["loss"].astype(float)).groupby(curve["m"]).mean()
         local = -np.diff(mean) / np.diff(np.log(mean.index.to_numpy(np.float64)))
         rows.append(
@@ -89,11 +86,12 @@ def mechanism_exponents(recorded: Path) -> str:
                 ", ".join(f"{np.exp(value):.3g}" for value in mean),
                 f"{row['exponent']:.2f} ± {row['exponent_stderr']:.2f}",
                 f"{row['exponent_low']:.2f} to {row['exponent_high']:.2f}",
+                "" if pd.isna(row["lack_of_fit_pvalue"]) else f"{row['lack_of_fit_pvalue']:.2g}",
                 ", ".join(f"{slope:.2f}" for slope in local),
             ]
         )
-    head = ["α", "b at the start", "losses, m = 10 to 100", "α_m", "95 %", "local exponents"]
-    return lines(head, rows)
+    head = ["α", "b at the start", "losses by m", "α_m", "95 %", "p of lack of fit", "local exponents"]
+    return markdown_table(head, rows)
 
 
 def paper_exponents(recorded: Path) -> str:
@@ -121,7 +119,7 @@ def paper_silent(recorded: Path) -> str:
                     f"{share.min():.0f} to {share.max():.0f} %",
                 ]
             )
-    return lines(["b at the start", "m", "models", "silent features", "share of the loss"], rows)
+    return markdown_table(["b at the start", "m", "models", "silent features", "share of the loss"], rows)
 
 
 def finding(recorded: Path) -> str:
@@ -167,29 +165,3 @@ def over_alpha(recorded: Path) -> str:
         f" Over the {len(fits)} values of α of the paper's study ([recorded at this γ](docs/paper_study.md)), α_m from "
         f"b = 0 is {fits['zero'].min():.2f} to {fits['zero'].max():.2f}, larger than from b ~ N(0, 1) at {larger}."
     )
-
-
-def mechanism_interventions(recorded: Path) -> str:
-    """Losses and silent features before and after the interventions that train on, beside training from b = 0."""
-    frame, models = (recorded_table(recorded, name) for name in ("interventions", "toy_models"))
-    if frame is None or models is None:
-        return NOT_RECORDED
-    frame = frame[frame["refit"].eq("all") & ~frame["intervention"].str.startswith("rows_")]
-    usual = strong(models).drop_duplicates("model")
-    zero = usual[usual["initial_bias"] == "zero"].groupby(["alpha", "m"])["loss"].mean()
-    rows = []
-    for row in frame.sort_values(["alpha", "m", "seed", "intervention"]).to_dict("records"):
-        start = zero.get((row["alpha"], row["m"]))
-        rows.append(
-            [
-                f"{row['alpha']:g}",
-                str(row["m"]),
-                str(row["seed"]),
-                row["intervention"].replace("_", " "),
-                f"{row['loss_before']:.4f} ({row['n_silent_before']})",
-                f"{row['loss']:.4f} ± {row['loss_stderr']:.4f} ({row['n_silent']})",
-                "" if start is None else f"{start:.4f}",
-            ]
-        )
-    head = ["α", "m", "seed", "intervention", "loss before (silent features)", "loss after", "trained from b = 0"]
-    return lines(head, rows)

@@ -59,7 +59,7 @@ th, td { padding: 0.25em 0.5em; text-align: left; vertical-align: top; border-bo
 .rows :is(th, td):first-child { position: sticky; left: 0; background: #fff; max-width: 16em; overflow-wrap: break-word;
   border-right: 1px solid #ccc; }
 .rows th:first-child { z-index: 2; background: #f2f2f2; }
-td.line { min-width: 10em; max-width: 16em; }
+td.line { min-width: 12em; max-width: 18em; }
 td.lines { min-width: 17em; max-width: 24em; }
 .rows td.reproduced { background: #d5efe5; } .rows td.inconclusive { background: #fbeccb; }
 .rows td.differs { background: #f9dccb; } .rows :is(td.no_verdict, td.not_run) { background: #ececec; }

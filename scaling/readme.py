@@ -7,9 +7,7 @@ the blocks; `check` fails when a document differs from what `write` would write.
 
 import argparse
 import datetime
-import importlib.metadata
 import logging
-import platform
 import re
 from pathlib import Path
 from typing import Any
@@ -20,10 +18,9 @@ from PIL import Image
 from scaling import command, tables
 from scaling.blocks import BLOCKS
 from scaling.command import InputError, whole_file
-from scaling.recorded import provenance, write_manifest
+from scaling.recorded import provenance, versions, write_manifest
 
 
-PACKAGES = ["numpy", "scipy", "pandas", "torch", "numba", "snakemake", "transformers"]
 SHEET_WIDTH = 1600  # pixels, of the sheet of all figures
 PICTURE_WIDTH = 840  # pixels: two beside each other on a README's page, sharp on a dense screen
 
@@ -75,8 +72,7 @@ def record_tables(paths: list[Path], configs: list[Path], recorded: Path, date: 
         tables.write(path.stem, frame, recorded / path.name)
     run = {
         "date": date.isoformat(),
-        "versions": {"Python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in PACKAGES},
+        "versions": versions(),
         "provenance": provenance(),
         "config": contents,
     }

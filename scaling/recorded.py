@@ -1,6 +1,7 @@
 """Provenance of a recorded run: the machine type and the code that made its numbers, and a manifest of its files.
 
 The manifest, SHA256SUMS, has the format of sha256sum, so `sha256sum --check SHA256SUMS` also checks it.
+`python -m scaling.recorded` prints the provenance of models that are trained here.
 """
 
 import hashlib
@@ -8,6 +9,7 @@ import importlib.metadata
 import platform
 from pathlib import Path
 
+import yaml
 from llvmlite import binding
 
 from scaling.command import InputError, whole_file
@@ -15,7 +17,8 @@ from scaling.sources import fingerprint
 
 
 MANIFEST = "SHA256SUMS"
-FILES = ("*.csv", "run.yaml")
+FILES = ("*.csv", "*.csv.gz", "run.yaml")
+PACKAGES = ["numpy", "scipy", "pandas", "torch", "numba", "snakemake", "transformers"]
 NUMERICS = ["numpy", "scipy", "numba"]  # packages whose version may change the bits of a toy model
 STEPS = ["toy/training", "toy/measurement"]  # modules whose code may
 
@@ -25,6 +28,17 @@ def provenance() -> dict[str, str]:
     versions = {name: importlib.metadata.version(name) for name in NUMERICS}
     processor = f"{platform.system()} {platform.machine()} {binding.get_host_cpu_name()}"
     return {"machine": processor, **versions, "code": fingerprint(STEPS)}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the main packages."""
+    return {"Python": platform.python_version()} | {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+def table_path(folder: Path, name: str) -> Path:
+    """Return the path of a recorded table: `name`.csv, or `name`.csv.gz where only that is there."""
+    plain, compressed = folder / f"{name}.csv", folder / f"{name}.csv.gz"
+    return compressed if compressed.is_file() and not plain.is_file() else plain
 
 
 def checksums(folder: Path) -> dict[str, str]:
@@ -59,3 +73,7 @@ def check_manifest(folder: Path) -> int:
     if parts := [f"{', '.join(names)} {what}" for what, names in wrong.items() if names]:
         raise InputError(f"{folder}: {'; '.join(parts)} (by {MANIFEST})")
     return len(found)
+
+
+if __name__ == "__main__":
+    print(yaml.safe_dump(provenance(), sort_keys=False), end="")

@@ -1,5 +1,7 @@
 """Read, write and validate the result tables, whose columns, types, units and ranges are in `scaling/dictionary`."""
 
+import gzip
+import zlib
 from functools import cache
 from importlib import resources
 from itertools import takewhile
@@ -16,6 +18,14 @@ from scaling.frequency_laws import FREQUENCY_LAWS
 
 
 REGISTRIES = {"frequency_laws": FREQUENCY_LAWS}  # a column whose values are the keys of a registry names it
+UNREADABLE = (
+    pd.errors.ParserError,
+    pd.errors.EmptyDataError,
+    UnicodeDecodeError,
+    EOFError,
+    gzip.BadGzipFile,
+    zlib.error,
+)
 TYPES = {"str": "string", "int": "Int64", "float": "float64", "bool": "boolean"}
 
 
@@ -102,15 +112,18 @@ def validate(name: str, frame: pd.DataFrame, where: str) -> pd.DataFrame:
 
 
 def read(name: str, path: Path | str) -> pd.DataFrame:
-    """Read and validate table `name`; raises InputError when the file is missing, cut, or edited out of shape."""
+    """Read and validate table `name` from a CSV file, compressed if its name ends in .gz.
+
+    Raises InputError when the file is missing, cut, or edited out of shape.
+    """
     text = {column: "string" for column, entry in dictionary()[name]["columns"].items() if entry["type"] != "bool"}
     try:
-        with open(path, encoding="utf-8") as file:
+        with (gzip.open if Path(path).suffix == ".gz" else open)(path, "rt", encoding="utf-8") as file:
             comments = sum(1 for _ in takewhile(lambda line: line.startswith("#"), file))
         frame = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""], skiprows=comments)
     except FileNotFoundError:
         raise InputError(f"{path}: no such table; make it with `snakemake --cores all {path}`") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise InputError(f"{path}: not a readable CSV table {name}: {error}") from None
     if not isinstance(frame.index, pd.RangeIndex):
         raise InputError(f"{path}: not a readable CSV table {name}: rows have more cells than the header")
@@ -122,10 +135,13 @@ def read(name: str, path: Path | str) -> pd.DataFrame:
 
 
 def write(name: str, frame: pd.DataFrame, path: Path | str) -> None:
-    """Validate `frame` as table `name` and write it as CSV, whole or not at all, every float in full."""
-    frame = validate(name, frame, str(path))
+    """Validate `frame` as table `name` and write it as CSV, whole or not at all, every float in full.
+
+    A name that ends in .gz asks for compression; equal tables give equal bytes.
+    """
+    text = validate(name, frame, str(path)).to_csv(index=False).encode()
     with whole_file(path) as temporary:
-        frame.to_csv(temporary, index=False)
+        temporary.write_bytes(gzip.compress(text, mtime=0) if Path(path).suffix == ".gz" else text)
 
 
 def allowed(entry: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Made-up tables of a toy study, plausible and seeded, for tests that read tables and train nothing."""
 
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,7 @@ def study(
     densities: Iterable[float] = (1.0, 4.0),
     factors: Iterable[float] = (0.5, 1.0, 2.0),
     large: bool = False,
+    starts: Iterable[str] = ("normal",),
 ) -> dict[str, Path]:
     """Write the four tables of a made-up study below `folder` and return their paths by table name."""
     widths = list(widths)
@@ -97,12 +99,15 @@ def study(
             ("large", law, 10240, gamma, alpha, 1.0, 1.0) for gamma in (-1.0, 0.1) for law, alpha in laws.items()
         ]
     models, training, features, exponents = [], [], [], []
-    for experiment, law, size, gamma, alpha, E, factor in curves:
+    for (experiment, law, size, gamma, alpha, E, factor), start in product(curves, starts):
         drawn = []
         for m in [8, 32, 128, 512] if experiment == "large" else widths:
             for seed in range(1 if experiment == "large" else seeds):
-                model = f"{law}/n={size}/gamma={gamma}/alpha={alpha}/E={E}/lr={factor}/m={m}/seed={seed}"
+                model = f"{law}/n={size}/gamma={gamma}/alpha={alpha}/E={E}/lr={factor}/{start}/m={m}/seed={seed}"
                 row, rows = cell(law, size, m, gamma, alpha, E, factor, seed)
+                if start == "zero":
+                    row |= {name: row[name] * 5 / m for name in ("loss", "loss_unrepresented")}
+                row = {**row, "initial_bias": start}
                 drawn.append({"experiment": experiment, "model": model, "training": "paper", **row})
                 if any(model == other["model"] for other in models):
                     continue
@@ -118,7 +123,7 @@ def study(
         exponents.append({
             "experiment": experiment, "training": "paper", "frequency_law": law, "n": size, "gamma": gamma,
             "alpha": alpha, "activation_density": E, "learning_rate_factor": factor,
-            "initial_bias": "normal", "n_points": len(mean), "n_seeds": seeds,
+            "initial_bias": start, "n_points": len(mean), "n_seeds": seeds,
             "exponent": exponent, "exponent_stderr": error, "amplitude": amplitude, "rsquared": rsquared,
             "exponent_represented": slope(packing.index.to_numpy(float), packing.to_numpy())[0],
             "exponent_represented_stderr": error, "m_min": min(widths), "m_max": max(widths),

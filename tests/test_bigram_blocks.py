@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from scaling import bigram_blocks, tables
-from scaling.mechanism_blocks import NOT_RECORDED
+from scaling.markdown import NOT_RECORDED
 
 
 RECORDED = Path(__file__).parents[1] / "resources" / "recorded"

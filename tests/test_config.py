@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from scaling.command import InputError
-from scaling.config import check, with_defaults
+from scaling.config import check, merged, with_defaults
 from scaling.llm.family.members import recipe_of
 from scaling.plan.config import read_schemas
 from scaling.toy.recipe import Recipe
@@ -87,3 +87,14 @@ def test_defaults_of_schema_and_package_are_the_same():
 
 def test_defaults_of_the_family_are_the_package_s():
     assert recipe_of(with_defaults({}, SCHEMAS["llm"])["family"]) == recipe_of({})
+
+
+def test_later_config_files_are_first_in_force_key_by_key(tmp_path: Path) -> None:
+    for name, text in {
+        "a": "toy: {engine: numba, grids: [1, 2]}\nfits: {x: 1}",
+        "b": "toy: {grids: [3]}",
+        "c": "",
+    }.items():
+        (tmp_path / name).write_text(text)
+    expected = {"toy": {"engine": "numba", "grids": [3]}, "fits": {"x": 1}}
+    assert merged(tmp_path / name for name in "abc") == expected

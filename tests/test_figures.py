@@ -1,16 +1,21 @@
 """Figures of the toy study: from full and nearly empty tables, the same bytes twice, one style for all."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib
+import matplotlib.pyplot
+import numpy as np
+import pandas as pd
 import pytest
 import synthetic_toy
 from matplotlib.figure import Figure
 
 from scaling.command import InputError
 from scaling.curves import regime
-from scaling.figures import overview, style, toy
+from scaling.figures import overview, strips, style, toy
+from scaling.figures.heat_map import edges, heat_map
 from scaling.figures.study import Study, thinned
 
 
@@ -22,7 +27,7 @@ PUBLISHED = ROOT / "resources" / "published"
 def full(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A study with everything: two regimes, three laws, two densities, three learning rates, four seeds."""
     folder = tmp_path_factory.mktemp("full")
-    return Study(synthetic_toy.study(folder, n=200, widths=(4, 8, 16), large=True, seeds=4), [PUBLISHED])
+    return Study(synthetic_toy.study(folder, n=1000, widths=(10, 25, 63), large=True, seeds=4), [PUBLISHED])
 
 
 @pytest.fixture(scope="module")
@@ -48,27 +53,90 @@ def test_every_figure_draws_from_full_tables(name: str, full: Study, tmp_path: P
     assert [file.name for file in tmp_path.iterdir()] == ["a.svg"]
 
 
+# Two widths and one seed are enough.
+DRAWN_FROM_LITTLE = {"fig1_loss", "fig6e_exponent", "final_fig5c_overlap_variance", "training_curves"}
+
+
 @pytest.mark.parametrize("name", toy.FIGURES)
 def test_every_figure_says_what_is_missing(name: str, nearly_empty: Study, tmp_path: Path) -> None:
     figure = toy.FIGURES[name](nearly_empty)
-    drawn = name in ("final_fig5c_overlap_variance",)  # two widths are enough for it
-    assert drawn or re.search(r"\bno\b|not trained|few weight decays", words(figure))
+    assert name in DRAWN_FROM_LITTLE or re.search(r"\bno\b", words(figure))
     style.save(figure, tmp_path / "a.png")
 
 
 def test_the_line_below_says_what_was_trained(full: Study, nearly_empty: Study) -> None:
-    assert "n = 200 features; m = 4–16; γ = −0.556; α = 0, 1, 2; E = 1; 20000 steps; 4 seeds; bars: seed SD" in words(
+    assert "n = 1000 features; m = 10–63; γ = −0.556; α = 0, 1, 2; E = 1; 20000 steps; 4 seeds; bars: seed SD" in words(
         toy.FIGURES["fig6_geometry"](full)
     )
     alone = words(toy.FIGURES["fig1_loss"](nearly_empty))
     assert "1 seed; bars: held-out standard error" in alone
 
 
-def test_published_points_are_grey_and_only_where_given(full: Study, nearly_empty: Study) -> None:
-    for study, expected in ((full, True), (nearly_empty, False)):
-        axes = toy.FIGURES["fig6_geometry"](study).axes[5]
-        grey = [line for line in axes.lines if line.get_color() == style.GREY and len(line.get_xdata()) > 1]
-        assert bool(grey) == expected
+def grey(figure: Figure) -> list[matplotlib.lines.Line2D]:
+    """Lines of points read off the paper."""
+    return [
+        line for axes in figure.axes for line in axes.lines if line.get_color() == style.GREY and len(line.get_xdata())
+    ]
+
+
+PUBLISHED_IN = ["fig3_representation", "fig5_weak", "fig6_geometry", "fig6e_exponent", "fig7_density"]
+
+
+@pytest.mark.parametrize("name", PUBLISHED_IN)
+def test_published_points_are_grey_and_only_where_n_agrees(name: str, full: Study, nearly_empty: Study) -> None:
+    assert grey(toy.FIGURES[name](full))
+    other_n = Study(nearly_empty.paths, [PUBLISHED])
+    assert not grey(toy.FIGURES[name](other_n))
+
+
+def test_published_losses_are_those_of_the_same_setting(full: Study) -> None:
+    key = {"frequency_law": "power_law", "n": 1000, "gamma": -0.5556, "alpha": 0.0, "activation_density": 1.0}
+    found = {}
+    for alpha in (0.0, 0.5, 1.0):
+        curve = full.published_curve(pd.Series({**key, "alpha": alpha}))
+        found[alpha] = dict(zip(curve["m"], curve["loss"], strict=True))
+    assert found[0.5] == {}
+    assert found[0][100] == pytest.approx(0.162, abs=0.001)  # Fig. 5a
+    assert found[1][100] == pytest.approx(0.0636, abs=0.0001)  # Fig. 7b
+    large = pd.Series({**key, "n": 10240, "gamma": -1.0, "alpha": None, "frequency_law": "exponential"})
+    assert full.published_curve(large)["loss"].iloc[0] == pytest.approx(1.2896, abs=0.001)  # Fig. 1d
+
+
+def test_models_from_zero_are_marked_beside_the_others(tmp_path: Path) -> None:
+    paths = synthetic_toy.study(
+        tmp_path, gammas=[-0.5556], alphas=[0.0, 1.0], widths=(10, 25, 63), seeds=1, densities=[], factors=[],
+        starts=["normal", "zero"],
+    )  # fmt: skip
+    figure = toy.FIGURES["fig6e_exponent"](Study(paths, [PUBLISHED]))
+    exponent, loss, ratio = figure.axes
+    assert "strong, from $b$ = 0" in [text.get_text() for text in exponent.get_legend().get_texts()]
+    assert sum(line.get_color() == style.GREEN and line.get_marker() == "s" for line in loss.lines) == 2
+    assert sum(len(line.get_xdata()) == 3 and line.get_marker() in "os" for line in ratio.lines) == 4
+
+
+def test_labels_at_the_ends_of_curves_do_not_overlap() -> None:
+    figure, (axes,) = style.panels(1, 1)
+    axes.plot([0, 1], [0, 1])
+    strips.end_labels(
+        axes, [(0.5, "one", "black"), (0.5, "two", "black"), (0.51, "three", "black"), (0.9, "four", "black")]
+    )
+    heights = sorted(text.get_position()[1] for text in axes.texts)
+    assert min(b - a for a, b in pairwise(heights)) * figure.get_figheight() > 0.1
+    matplotlib.pyplot.close(figure)
+
+
+def test_maps_have_true_axes_and_few_cells_are_dots() -> None:
+    assert edges(np.array([0.0, 1.0, 3.0])).tolist() == [-0.5, 0.5, 2.0, 4.0]
+    rows = [
+        {"gamma": gamma, "alpha": alpha, "v": gamma + alpha} for gamma in (-1, 0, 0.2, 1) for alpha in (0, 1, 1.5, 2)
+    ]
+    for frame, dots in ((pd.DataFrame(rows), 0), (pd.DataFrame(rows[:5]), 5)):
+        figure, (axes,) = style.panels(1, 1)
+        heat_map(axes, frame, "v", limits=(-1.0, 3.0), contour=1.0)
+        assert len(axes.texts) >= dots
+        scatters = [artist for artist in axes.collections if isinstance(artist, matplotlib.collections.PathCollection)]
+        assert sum(len(artist.get_offsets()) for artist in scatters) == dots
+        matplotlib.pyplot.close(figure)
 
 
 def test_the_same_call_gives_the_same_bytes(full: Study, tmp_path: Path) -> None:
@@ -122,6 +190,7 @@ def test_colours_are_different_and_stay_within_their_range() -> None:
     assert len({style.gamma_colour(gamma) for gamma in (-1, -0.5, 0.1, 0.5, 1)}) == 5
     assert style.density_colour(100) == style.density_colour(7.5)
     assert style.number(-0.55556) == "−0.556"
+    assert [style.fixed(value) for value in (-0.001, -0.756, 0)] == ["0.00", "−0.76", "0.00"]
 
 
 def test_choices() -> None:

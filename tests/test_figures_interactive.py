@@ -17,7 +17,7 @@ from test_report import PATIENCE, chromium
 
 from scaling import tables
 from scaling.command import InputError
-from scaling.figures import interactive
+from scaling.figures import interactive, vega_cells
 from scaling.fits.llm import published_losses
 
 
@@ -29,25 +29,27 @@ LOSSES = ROOT / "resources" / "published" / "fig8b_llm_loss.csv"
 @pytest.fixture(scope="module")
 def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
     """Recorded claims and heads, and made-up toy tables."""
-    paths = synthetic_toy.study(tmp_path_factory.mktemp("toy"), n=60, widths=(4, 8, 16))
-    found = {name: tables.read(name, path) for name, path in paths.items() if name in interactive.NEEDED}
-    rest = set(interactive.NEEDED) - set(found)
+    paths = synthetic_toy.study(
+        tmp_path_factory.mktemp("toy"), n=60, widths=(4, 8, 16), alphas=(0.0, 1.0), starts=("normal", "zero")
+    )
+    found = {name: tables.read(name, path) for name, path in paths.items() if name in interactive.TABLES}
+    rest = set(interactive.TABLES) - set(found)
     return found | {name: tables.read(name, RECORDED / f"{name}.csv") for name in rest}
 
 
 def test_norms_are_shares_of_the_rows(given: dict[str, pd.DataFrame]) -> None:
-    models = interactive.models_of(given["toy_models"])
-    norms = interactive.norms_of(models, given["toy_features"])
-    sums = norms.groupby(["cell", "m", "seed"])["share"].sum()
+    models = vega_cells.models_of(given["toy_models"])
+    norms = vega_cells.norms_of(models, given["toy_features"])
+    sums = norms.groupby(["cell", "start", "m", "seed"])["share"].sum()
     assert len(sums) == given["toy_features"].merge(models, on="model")["model"].nunique() > 0
     np.testing.assert_allclose(sums, 1, atol=1e-3)
 
 
 def test_curves_are_thinned_and_keep_their_ends(given: dict[str, pd.DataFrame]) -> None:
-    models = interactive.models_of(given["toy_models"])
-    thin = interactive.curves_of(models, given["toy_curves"])
+    models = vega_cells.models_of(given["toy_models"])
+    thin = vega_cells.curves_of(models, given["toy_curves"])
     steps = given["toy_curves"]["step"]
-    assert thin["step"].nunique() <= interactive.CURVE_POINTS
+    assert thin["step"].nunique() <= vega_cells.CURVE_POINTS
     assert {steps.min(), steps.max()} <= set(thin["step"])
 
 
@@ -88,7 +90,8 @@ def test_hover_filter_and_choose(given: dict[str, pd.DataFrame], tmp_path: Path)
         assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
         _hover(browser)
         _filter(browser, given["claims"])
-        _choose(browser)
+        for gamma, alpha in ((0.3333, 0.0), (-0.5556, 1.0)):
+            _choose(browser, given, gamma, alpha)
 
 
 def _hover(browser: webdriver.Chrome) -> None:
@@ -114,16 +117,60 @@ def _filter(browser: webdriver.Chrome, claims: pd.DataFrame) -> None:
     )
 
 
-def _choose(browser: webdriver.Chrome) -> None:
-    """A click on another cell changes the lines drawn."""
-    cells = browser.find_elements(By.CSS_SELECTOR, "#cells .mark-symbol.role-mark.concat_0_concat_0_marks path")
-    cells = cells or browser.find_elements(By.CSS_SELECTOR, "#cells [aria-roledescription='square']")
-    lines = "return [...document.querySelectorAll('#cells .mark-line path')].map(path => path.getAttribute('d')).join()"
-    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", cells[0])
-    before = browser.execute_script(lines)
-    seen = set()
-    for cell in (cells[0], cells[-1]):
-        ActionChains(browser).move_to_element(cell).click().perform()
-        WebDriverWait(browser, PATIENCE).until(lambda driver: driver.execute_script(lines))
-        seen.add(browser.execute_script(lines))
-    assert len({before, *seen}) > 1
+def _marks(browser: webdriver.Chrome, kind: str) -> list[dict[str, str]]:
+    """What the marks of a kind in the chart of cells stand for, by the names of their axes, from their labels."""
+    script = f"""return [...document.querySelectorAll('#cells [aria-roledescription="{kind}"]')]
+        .map(mark => mark.getAttribute('aria-label'))"""
+    labels = browser.execute_script(script)
+    return [dict(part.split(": ", 1) for part in label.split("; ") if ": " in part) for label in labels]
+
+
+def _choose(browser: webdriver.Chrome, given: dict[str, pd.DataFrame], gamma: float, alpha: float) -> None:
+    """A click on a cell draws its models: every loss, every part of it, the norms and the training curves."""
+    models = vega_cells.models_of(given["toy_models"])
+    models = models[(models["gamma"] == gamma) & (models["alpha"] == alpha)]
+    cells = browser.find_elements(By.CSS_SELECTOR, "#cells [aria-roledescription='square']")
+    names = {"data exponent α": alpha, "weight decay γ": gamma}
+    values = [dict(part.split(": ", 1) for part in cell.get_attribute("aria-label").split("; ")) for cell in cells]
+    (place,) = [
+        k
+        for k, shown in enumerate(values)
+        if all(abs(float(shown[name].replace("−", "-")) - value) < 1e-3 for name, value in names.items())
+    ]
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", cells[place])
+    ActionChains(browser).move_to_element(cells[place]).click().perform()
+    expected = sorted((m, round(loss, 4)) for m, loss in zip(models["m"], models["loss"], strict=True))
+
+    def drawn(_: webdriver.Chrome) -> list[tuple[int, float]]:
+        points = [mark for mark in _marks(browser, "point") if "loss L" in mark]
+        return sorted((int(mark["model dimension m"]), round(float(mark["loss L"]), 4)) for mark in points)
+
+    WebDriverWait(browser, PATIENCE).until(
+        lambda driver: np.allclose(drawn(driver), expected, rtol=1e-3) if len(drawn(driver)) == len(expected) else False
+    )
+    bars = _marks(browser, "bar")
+    assert len(bars) == models["m"].nunique() * models["start"].nunique() * len(vega_cells.PARTS)
+    lines = _marks(browser, "line mark")
+    assert sum("training loss" in line for line in lines) == len(models)
+    with_norms = models[models["model"].isin(given["toy_features"]["model"])]
+    histograms = [line for line in lines if "norm of the row (last bin" in " ".join(line)]
+    assert len(histograms) == len(with_norms[["m", "start"]].drop_duplicates())
+    shares = [line for line in lines if "rows" in line]
+    assert {line["rows"] for line in shares} == {"norm > 1/2", "norm > 1"}
+
+
+def test_the_recorded_part_of_the_papers_study_has_its_page(tmp_path: Path) -> None:
+    output = tmp_path / "paper.html"
+    interactive.main(["--tables", str(RECORDED / "paper"), "--output", str(output)])
+    text = output.read_text(encoding="utf-8")
+    assert '<div id="cells">' in text
+    assert '<div id="claims">' not in text
+    with pytest.raises(InputError, match="no table of the page"):
+        interactive.main(["--tables", str(tmp_path), "--output", str(output)])
+
+
+def test_cells_have_the_exponent_of_either_start(given: dict[str, pd.DataFrame]) -> None:
+    cells = vega_cells.cells_of(vega_cells.models_of(given["toy_models"]), given["toy_exponents"])
+    assert len(cells) == 4
+    strong = cells[cells["gamma"] < 0]
+    assert (strong["exponent from b = 0"] - strong["exponent"]).to_numpy() == pytest.approx(1, abs=1e-3)

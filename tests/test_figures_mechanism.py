@@ -117,6 +117,19 @@ def test_every_figure_says_what_is_missing(name: str, nearly_empty: Study, tmp_p
     style.save(figure, tmp_path / "a.svg")
 
 
+def test_panels_without_data_are_not_drawn(full: Study, tmp_path: Path) -> None:
+    assert len(mechanism.FIGURES["mechanism_onset"](full).axes) == 2  # one recipe, so no panel of recipes
+    assert len(mechanism.FIGURES["mechanism_geometry"](full).axes) == 3
+    models = full.read("toy_models")
+    long = models.assign(training="long", model=models["model"] + "long").sample(frac=0.9, random_state=0)
+    scaled = interventions().query("intervention == 'overlaps'")
+    few = written(tmp_path, pd.concat([models, long]), interventions=scaled, mediation=mediation().iloc[:0])
+    assert len(mechanism.FIGURES["mechanism_onset"](few).axes) == 3
+    (panel,) = mechanism.FIGURES["mechanism_geometry"](few).axes
+    assert "overlaps scaled" in panel.get_title(loc="left")
+    style.plt.close("all")
+
+
 def test_slopes_of_the_theory_are_drawn(full: Study) -> None:
     figure = mechanism.FIGURES["mechanism_theory"](full)
     dashed = figure.axes[1].lines[0]

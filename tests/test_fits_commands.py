@@ -157,6 +157,10 @@ def test_wrong_bytes_and_missing_files_are_refused(tmp_path: Path, call: Callabl
         points.obtain(str(file))
     with pytest.raises(SystemExit, match=r"^error: No such file or directory: .*nowhere\.csv"):
         call(points.main, "--source", tmp_path / "nowhere.csv", "--output", tmp_path / "points.csv")
+    with pytest.raises(InputError, match="no column Model Size, Training FLOP, loss; the columns are x, y; give"):
+        points.parse(file.read_bytes(), "points.csv")
+    with pytest.raises(InputError, match=r"points\.csv: not a CSV table"):
+        points.parse(b"", "points.csv")
 
 
 @pytest.mark.parametrize(

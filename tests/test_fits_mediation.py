@@ -7,7 +7,14 @@ from scipy import stats
 from synthetic_toy import filled
 
 from scaling import geometry, tables
-from scaling.fits.mediation import clustered_errors, counted_loss, counting_rows, live_rows, mediation_table
+from scaling.fits.mediation import (
+    clustered_errors,
+    counted_loss,
+    counting_rows,
+    live_rows,
+    mediation_table,
+    new_row_rows,
+)
 from scaling.toy.features import frequencies
 
 
@@ -48,6 +55,25 @@ def test_a_known_law_of_the_live_loss_is_recovered():
     assert rows.loc[(both, "tightness"), "error_outside"] == pytest.approx(0, abs=1e-9)
     assert rows.loc[("log_max", "log_max"), "error_outside"] > 0.5
     assert rows.loc[("log_m", "log_m"), "n_curves"] == len(ALPHAS)
+
+
+def test_directions_of_several_seeds_and_alphas_share_a_slope():
+    rng = np.random.default_rng(1)
+    rows = []
+    for alpha in (0.0, 1.0):
+        for m in (25, 39):
+            for seed in (0, 1, 2):
+                for name in ("rows_kept", "rows_random", "rows_tight_frame", "rows_clustered"):
+                    quantile = rng.uniform(0.2, 0.5)
+                    row = {"model": f"{alpha} {m} {seed}", "n": 1000, "m": m, "alpha": alpha, "intervention": name}
+                    row |= {"refit": "bias", "loss": (1 - alpha / 2) * quantile**3, "overlap_quantile_live": quantile}
+                    row |= {"mean_sq_overlap_live": rng.uniform(0.9, 1.1) / m, "mean_fourth_overlap_live": 1e-3 * m}
+                    rows.append(row | {"max_overlap_live": rng.uniform(0.5, 0.9)})
+    found = pd.DataFrame(new_row_rows(filled("interventions", rows))).set_index(["data", "predictors"])
+    line = found.loc[("rows_bias", "log_quantile")]
+    assert (line["slope"], line["n_models"], line["n_curves"]) == (pytest.approx(1.5), 48, 4)  # of the squared quantile
+    assert line["error_outside"] == pytest.approx(0, abs=1e-9)
+    assert found.loc[("rows_bias", "log_mean"), "error_outside"] > 0.3
 
 
 def test_the_counting_rival_is_recovered_where_it_is_true():

@@ -32,7 +32,7 @@ def points_file() -> Path:
 def all_points() -> pd.DataFrame:
     data = points.obtain(str(points_file()))
     assert data is not None
-    return points.parse(data)
+    return points.parse(data, "points")
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import tiny_checkpoints
 import torch
@@ -244,7 +245,7 @@ def test_what_cannot_be_evaluated_is_a_row_with_its_reason(checkpoint: Path, wha
     asked = request(checkpoint, **damage(checkpoint, what))
     with pytest.raises(InputError, match=message):
         evaluate(asked)
-    row = tables.validate("llm_losses", losses.record(asked, attempt=2), "test").iloc[0]
+    row = tables.validate("llm_losses", pd.DataFrame([losses.record(asked, attempt=2)]), "test").iloc[0]
     assert (row["status"], row["attempt"], row["model"], row["dataset"]) == ("failed", 2, "org/model", "text")
     assert row["reason"]
     assert np.isnan(row["loss"])
@@ -273,6 +274,20 @@ def test_the_command_writes_the_row(checkpoint: Path, tmp_path: Path, monkeypatc
     monkeypatch.setattr(sys, "argv", [*sys.argv, "--record-failure"])
     command.run(losses.main)
     assert tables.read("llm_losses", output)["status"].item() == "failed"
+
+
+def test_the_command_writes_a_row_per_model(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = tmp_path / "rows.csv"
+    arguments = ["--model", "a", "b", "--path", checkpoint, checkpoint, "--text", tmp_path / "text.jsonl"]
+    options = ["--dataset", "text", "--windows", "first", "--window", "64", "--output", output]
+    monkeypatch.setattr(sys, "argv", ["losses", *map(str, arguments), *map(str, options)])
+    command.run(losses.main)
+    rows = tables.read("llm_losses", output)
+    assert list(rows["model"]) == ["a", "b"]
+    assert rows["loss"].nunique() == 1
+    monkeypatch.setattr(sys, "argv", ["losses", *map(str, arguments[:5]), *map(str, arguments[6:] + options)])
+    with pytest.raises(SystemExit, match="1 paths for 2 models; give one per model"):
+        command.run(losses.main)
 
 
 # ---- from a Hub, in a process of its own, whose endpoint is another

@@ -8,8 +8,8 @@ from snakemake.exceptions import WorkflowError
 
 from scaling import tables
 from scaling.plan import jobs, run
-from scaling.plan.figures import NOT_IN_THE_PAPER, Drawing, Figure, pictures, read_drawings, read_overview
-from scaling.toy.cell import Cell
+from scaling.plan.figures import NOT_IN_THE_PAPER, Drawing, Figure, drawn, pictures, read_drawings, read_overview
+from scaling.toy.cell import AXES, Cell
 
 
 ROOT = Path(__file__).parents[1]
@@ -45,6 +45,19 @@ def test_a_caption_names_the_figure_by_its_number_in_the_paper(name: str) -> Non
 
 def test_the_sheet_shows_figures_of_the_table() -> None:
     assert set(read_overview(TABLE)) <= set(FIGURES)
+
+
+def test_a_figure_is_drawn_if_the_models_that_it_needs_are_trained() -> None:
+    needy = Figure(name="a", title="A", category="Toy model", needs={"seed": 2})
+    drawings = {"one": Drawing(module="m", figures=[needy])}
+    cells = [Cell(training="paper", m=m, gamma=-1, seed=seed) for m, seed in ((10, 0), (25, 1))]
+    assert needy.is_met(cells)  # of one curve
+    elsewhere = [Cell(training="paper", m=10, gamma=gamma, seed=seed) for gamma, seed in ((-1, 0), (1, 1))]
+    assert not needy.is_met(elsewhere)
+    assert drawn(drawings, elsewhere) == {}
+    assert drawn(drawings, cells) == drawings
+    for figure in FIGURES.values():
+        assert set(figure.needs) <= set(AXES)
 
 
 def test_the_arguments_of_a_drawing() -> None:

@@ -1,5 +1,6 @@
 """Tables: what is written comes back exactly; whatever is out of shape is named; nothing is written in half."""
 
+import gzip
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -149,3 +150,18 @@ def test_a_wrong_row_is_named_by_its_line_in_the_file(tmp_path: Path) -> None:
     path.write_text("# a comment\n" + path.read_text())
     with pytest.raises(InputError, match=r"things\.csv, line 5: table things: column count contains 12"):
         tables.read("things", path)
+
+
+def test_a_compressed_table_is_read_back_and_has_the_same_bytes_each_time(tmp_path: Path) -> None:
+    path = tmp_path / "things.csv.gz"
+    tables.write("things", edited(), path)
+    first = path.read_bytes()
+    tables.write("things", edited(), tmp_path / "things.csv")
+    assert gzip.decompress(first) == (tmp_path / "things.csv").read_bytes()
+    assert same(tables.read("things", path), ROWS)
+    tables.write("things", tables.read("things", path), path)
+    assert path.read_bytes() == first
+    for broken in (first[:-9], b"name,count,size,law,seed,done\n"):
+        path.write_bytes(broken)
+        with pytest.raises(InputError, match="not a readable CSV table things"):
+            tables.read("things", path)

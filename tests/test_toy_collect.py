@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from scaling import tables
 from scaling.command import InputError
 from scaling.toy.collect import collect
 from scaling.toy.measurement import measure_model
@@ -61,3 +62,26 @@ def test_collect_by_hand_takes_json_text(tmp_path):
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "no such file; make it with" in done.stderr
+
+
+def test_part_of_a_study_is_collected_and_what_has_no_measurement_is_measured(study, caplog):
+    (path,) = (study / "measured").rglob("*.jsonl")
+    first, second, _ = path.read_text().splitlines()
+    again = {**json.loads(second), "seconds": -1.0}  # of an earlier training of the model
+    path.with_suffix(".json").write_text(f"{first}\n")
+    path.write_text(f"{json.dumps(again)}\n")
+    toy = {**TOY, "held_out_samples": 64, "experiments": {**TOY["experiments"], "three": [{**GRID, "m": 20}]}}
+    with caplog.at_level("INFO"):
+        collect(toy, study / "models", study / "measured", study / "tables", partial=True)
+    assert "3 of the study's 4 models are trained and measured" in caplog.text
+    assert [line for line in caplog.messages if "measuring" in line] == [
+        f"measuring {json.loads(row)['model'].replace('m4', m)}" for row, m in ((first, "m6"), (first, "m8"))
+    ]
+    whole = {**toy, "experiments": TOY["experiments"]}
+    collect(whole, study / "models", study / "measured", study / "whole", partial=True)
+    for name in ("toy_models", "toy_curves"):
+        assert tables.read(name, study / "tables" / f"{name}.csv").equals(
+            tables.read(name, study / "whole" / f"{name}.csv")
+        )
+    with pytest.raises(InputError, match="none of the study's 3 models"):
+        collect(TOY, study / "none", study / "none", study / "tables", partial=True)

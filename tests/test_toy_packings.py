@@ -56,11 +56,13 @@ def test_gradient_of_the_energy(seed, beta):
 
 
 def test_quantile_of_overlaps_is_that_of_all_pairs():
-    W = np.random.default_rng(3).standard_normal((60, 5))
+    W = np.random.default_rng(3).standard_normal((60, 5)) + 0.5  # more positive overlaps than negative ones
     w = geometry.unit_rows(W)
-    pairs = np.abs(w @ w.T)[np.triu_indices(60, 1)]
+    pairs = (w @ w.T)[np.triu_indices(60, 1)]
     for share in (0.1, 0.5, 0.99, 1.0):
         expected = np.quantile(pairs, share, method="inverted_cdf")
         assert packings.overlap_quantile(W, share, block=17) == pytest.approx(expected, abs=1e-4)
+    opposite = np.array([[1.0, 0.0], [-1.0, 0.0]])
+    assert packings.overlap_quantile(opposite, 0.99) == pytest.approx(-1, abs=1e-4)
     with pytest.raises(ValueError, match="at least two rows"):
         packings.overlap_quantile(W[:1], 0.5)

@@ -17,11 +17,16 @@ from scaling.claims import (  # noqa: F401  (importing a module registers its cl
     correlation,
     language_models,
     local_models,
+    mechanism,
+    mechanism_bias,
+    mechanism_causes,
     registry,
     suites,
     toy_exponents,
-    toy_geometry,
     toy_laws,
+    toy_overlaps,
+    toy_represented,
+    toy_weak_loss,
     training_time,
 )
 from scaling.claims.study import Study

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from scaling.claims.registry import Result
-from scaling.curves import CURVE, WEAK, decay_sweep, usual
+from scaling.curves import CURVE, WEAK, decay_sweep
 from scaling.fits import curve, estimate
 from scaling.fits.estimate import Estimate, Scatter
 
@@ -47,11 +47,10 @@ def curves(frame: pd.DataFrame) -> pd.DataFrame:
 
 def of_curve(frame: pd.DataFrame, row: Any) -> pd.DataFrame:
     """The models of a curve (a row of toy_exponents), each once."""
-    chosen = usual(frame)
     for column in CURVE:
         value = getattr(row, column)
-        chosen = chosen[chosen[column].isna() if pd.isna(value) else chosen[column] == value]
-    return chosen.drop_duplicates("model")
+        frame = frame[frame[column].isna() if pd.isna(value) else frame[column] == value]
+    return frame.drop_duplicates("model")
 
 
 def setting(row: Any) -> str:

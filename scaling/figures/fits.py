@@ -51,22 +51,16 @@ def fig8b_llm_loss(given: Tables) -> Figure:
 
     Source: paper, Fig. 8b.
     """
-    figure, (left, upper, residuals, lower) = style.panels(
-        2,
-        2,
-        height=4.2,
-        titles=["part of the loss that falls with $m$", "", "", ""],
-        letters=["a", "", "", ""],
-        width_ratios=[1, 1],
+    figure, axes = style.mosaic(
+        [["loss", "exponents"], ["residuals", "exponents"]],
+        height=4.6,
+        titles={
+            "loss": ("a", "part of the loss that falls with $m$"),
+            "exponents": ("b", r"exponent $\alpha_m$, with 95 % intervals"),
+        },
+        width_ratios=[1, 0.9],
         height_ratios=[2.2, 1],
     )
-    grid = upper.get_gridspec()
-    assert grid is not None
-    upper.remove()
-    lower.remove()
-    right = figure.add_subplot(grid[:, 1])
-    right.spines[["top", "right"]].set_visible(False)
-    style.panel_title(right, "b", r"exponent $\alpha_m$, with 95 % intervals")
     power = given.read("llm_fit", "llm_loss_fit").query("form == 'power'")
     fits = power[power["source"] == "published"]
     intercepts = given.read("llm_intercepts", "llm_loss_intercepts")
@@ -74,9 +68,9 @@ def fig8b_llm_loss(given: Tables) -> Figure:
     points = points.merge(intercepts[intercepts["source"] == "published"], on=["family", "dataset"])
     points["part"] = points["loss"] - points["intercept"]
     whole = fits[fits["subset"] == "all"].iloc[0]
-    _loss_against_width(left, points, whole)
-    _residuals(residuals, points, whole)
-    _exponents_by_subset(right, fits, whole, power[power["source"] != "published"])
+    _loss_against_width(axes["loss"], points, whole)
+    _residuals(axes["residuals"], points, whole)
+    _exponents_by_subset(axes["exponents"], fits, whole, power[power["source"] != "published"])
     style.foot(
         figure,
         f"{whole['n_points']} losses of {whole['n_models']} models read off the paper's Fig. 8b, "
@@ -144,7 +138,7 @@ def _exponents_by_subset(axes: Axes, fits: pd.DataFrame, whole: pd.Series, measu
     t = stats.t.ppf(0.975, max(whole["n_points"] - whole["n_groups"] - 2, 1)) * whole["exponent_stderr"]
     by_model = stats.t.ppf(0.975, max(whole["n_models"] - 1, 1)) * whole["exponent_stderr_cluster"]
     rows: list[tuple[str, float, float, float, dict[str, Any]]] = [
-        ("published", 0.91, 0.91 - 1.96 * 0.04, 0.91 + 1.96 * 0.04, {**grey, "mfc": "white"}),
+        ("paper", 0.91, 0.91 - 1.96 * 0.04, 0.91 + 1.96 * 0.04, {**grey, "mfc": "white"}),
         ("authors' formula", a, a - formula, a + formula, grey),
         ("all, independent errors", a, a - t, a + t, black),
         ("all, errors by model", a, a - by_model, a + by_model, black),
@@ -164,12 +158,21 @@ def _exponents_by_subset(axes: Axes, fits: pd.DataFrame, whole: pd.Series, measu
     right = 1.1 * max(value for row in rows for value in row[1:4] if np.isfinite(value))
     for place, (_, value, low, high, look) in enumerate(rows):
         _interval(axes, -place, value, low, high, (0.0, right), look)
-        ends = [f"{end:.2f}" if np.isfinite(end) else "?" for end in (low, high)]
-        numbers = f"{value:.2f} [{', '.join(ends)}]"
-        axes.annotate(numbers, (1.01, -place), xycoords=axes.get_yaxis_transform(), size=7, va="center")
+        axes.annotate(
+            interval_text(value, low, high), (1.01, -place), xycoords=axes.get_yaxis_transform(), size=7, va="center"
+        )
     axes.axvline(1, **style.THEORY)
     axes.set_yticks([-place for place in range(len(rows))], [row[0] for row in rows])
     axes.set(xlabel=r"$\alpha_m$", xlim=(0, right))
+
+
+def interval_text(value: float, low: float, high: float) -> str:
+    """A value with its interval, with a bound alone where one end is missing: "0.91 [0.73, 1.09]" or "0.25, < 0.54"."""
+    ends = [style.fixed(end) if np.isfinite(end) else "" for end in (low, high)]
+    if all(ends):
+        return f"{style.fixed(value)} [{', '.join(ends)}]"
+    bounds = [f"{sign} {end}" for sign, end in zip("><", ends, strict=True) if end]
+    return f"{style.fixed(value)}, {bounds[0] if bounds else 'no bound'}"
 
 
 def _interval(

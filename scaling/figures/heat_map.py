@@ -1,15 +1,27 @@
-"""Heat maps over two settings, such as gamma and alpha: one cell a curve that was trained, hatched where none was."""
+"""Maps over two settings, such as gamma and alpha, on true axes; single dots where few settings were trained."""
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
+from matplotlib.cm import ScalarMappable
+from numpy.typing import NDArray
 
 from scaling.figures.study import thinned
 from scaling.figures.style import number
 
 
-WRITTEN = 30  # with at most so many cells each carries its number
+FILLED, LEAST_SIDE = 0.5, 4  # share of the grid, and settings along its shorter side, from which it is drawn as a map
+WRITTEN = 30  # with at most so many dots each carries its number
+
+
+def edges(centres: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Borders of cells about sorted centres: the middles between neighbours, mirrored at both ends."""
+    if len(centres) == 1:
+        return centres[0] + np.array([-0.5, 0.5])
+    middles = (centres[1:] + centres[:-1]) / 2
+    return np.concatenate([[2 * centres[0] - middles[0]], middles, [2 * centres[-1] - middles[-1]]])
 
 
 def heat_map(
@@ -21,22 +33,32 @@ def heat_map(
     y: str = "alpha",
     names: tuple[str, str] = (r"weight decay $\gamma$", r"data exponent $\alpha$"),
     limits: tuple[float, float],
-    ticks: int = 6,
+    contour: float | None = None,
 ) -> None:
-    """Draw `value` over (x, y), the mean of the rows of a cell; cells are evenly spaced."""
+    """Draw `value` over (x, y), the mean of the rows of a cell; `contour` is a level drawn as a white line."""
     cells = frame.groupby([y, x])[value].mean().unstack(x).astype(float)
-    grid = cells.to_numpy()
-    axes.add_patch(Rectangle((0, 0), grid.shape[1], grid.shape[0], fc="#F2F2F2", ec="#CCCCCC", hatch="////", lw=0))
-    mesh = axes.pcolormesh(np.ma.masked_invalid(grid), cmap="cividis", vmin=limits[0], vmax=limits[1], zorder=1)
-    axes.figure.colorbar(mesh, ax=axes, pad=0.02, aspect=25, extend="min" if np.nanmin(grid) < limits[0] else "neither")
+    grid = np.ma.masked_invalid(cells.to_numpy())
+    columns, rows = cells.columns.to_numpy(float), cells.index.to_numpy(float)
+    whole = min(grid.shape) >= LEAST_SIDE and grid.count() >= FILLED * grid.size
+    look: dict[str, Any] = {"cmap": "cividis", "vmin": limits[0], "vmax": limits[1]}
+    if whole:
+        mesh: ScalarMappable = axes.pcolormesh(edges(columns), edges(rows), grid, zorder=1, **look)
+        if contour is not None and grid.min() < contour < grid.max():
+            lines = axes.contour(columns, rows, grid, levels=[contour], colors="white", linewidths=1.2)
+            axes.clabel(lines, fmt=f"{contour:g}", fontsize=7)
+    else:
+        i, j = np.nonzero(~np.ma.getmaskarray(grid))
+        content = grid[i, j]
+        mesh = axes.scatter(
+            columns[j], rows[i], c=content, s=45, zorder=2, edgecolors="#555555", linewidths=0.5, **look
+        )
+        if len(content) <= WRITTEN:
+            for k, (a, b, c) in enumerate(zip(columns[j], rows[i], content, strict=True)):
+                place: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "center", "size": 7}
+                axes.annotate(f"{c:.2f}", (a, b), (0, 9 if k % 2 else -9), **place)
+        axes.margins(0.15)
+    low, high = grid.min() < limits[0], grid.max() > limits[1]
+    extend = "both" if low and high else "min" if low else "max" if high else "neither"
+    axes.figure.colorbar(mesh, ax=axes, pad=0.02, aspect=25, extend=extend)
     axes.set(xlabel=names[0], ylabel=names[1])
-    for axis, settings, most in ((axes.xaxis, cells.columns, ticks), (axes.yaxis, cells.index, 9)):
-        shown = thinned(list(map(float, settings)), most)
-        at = [i for i, setting in enumerate(settings) if float(setting) in shown]
-        axis.set_ticks([i + 0.5 for i in at], [number(float(settings[i]), 2 if axis is axes.xaxis else 3) for i in at])
-    if np.isfinite(grid).sum() <= WRITTEN:
-        middle = sum(limits) / 2
-        for (i, j), content in np.ndenumerate(grid):
-            if np.isfinite(content):
-                colour = "white" if content < middle else "black"
-                axes.text(j + 0.5, i + 0.5, f"{content:.2f}", ha="center", va="center", size=7, color=colour)
+    axes.set_yticks(shown := thinned(list(rows), 9), [number(setting) for setting in shown])

@@ -61,6 +61,7 @@ def name_of(family: str) -> str:
     return family
 
 
+LEAST_CHANGE = 0.01  # relative, of the overlap by rows of tokens never seen, from which it is marked
 OVERLAPS = {"all rows": "mean_sq_overlap", "mean row removed": "centred_mean_sq_overlap"}
 
 
@@ -84,12 +85,19 @@ def overlaps_against_width(content: Tables) -> Figure:
             look = {**style.MEASURED, "color": colour(family)}
             axis.plot(heads["m"], heads["m"] * heads[column], label=name_of(family), **look)
         heads = content.measured
+        if column == "mean_sq_overlap":  # what the rows that are left out would do
+            never = heads[(heads["mean_sq_overlap_all_rows"] / heads[column] - 1).abs() > LEAST_CHANGE]
+            for family, some in never.groupby("family"):
+                axis.plot(some["m"], some["m"] * some["mean_sq_overlap_all_rows"], "x", ms=5, color=colour(str(family)))
+            if len(never):
+                axis.plot([], [], "x", ms=5, color=style.GREY, label="with tokens never seen")
         bound: dict[str, Any] = {"marker": "_", "ms": 7, "color": style.GREY, "linestyle": "none"}
-        axis.plot(heads["m"], heads["m"] * heads["welch_bound"], label="Welch bound of a head", **bound)
+        axis.plot(heads["m"], heads["m"] * heads["welch_bound"], label="Welch bound, head's own m", **bound)
         style.log_axis(axis, "x")
         style.log_axis(axis, "y")
         axis.set_xlabel("model dimension $m$")
-        style.legend_below(axis, axis.get_legend_handles_labels()[0], gap=0.24)
+    handles = axes[0].get_legend_handles_labels()[0]
+    figure.legend(handles=handles, loc="outside upper left", ncols=5, columnspacing=1.2)
     axes[0].set_ylabel(r"$m\,\langle (w_i \cdot w_j)^2 \rangle$")
     if not len(content.measured):
         style.missing(axes[1], NOT_MEASURED)

@@ -94,14 +94,24 @@ def _what(frame: pd.DataFrame) -> str:
 
 
 def mechanism_geometry(study: Study) -> Figure:
-    """What about the overlaps sets the loss: scaled overlaps, other packings, and which statistic predicts the loss."""
-    figure, (left, middle, right) = style.panels(
-        1, 3, height=3.1, titles=["overlaps scaled", "other directions", "left-out curves"]
-    )
-    frame = study.read("interventions")
-    _scaled(left, frame[frame["intervention"] == "overlaps"])
-    _packings(middle, frame[frame["intervention"].isin(list(PACKING))])
-    _predictions(right, study.read("mediation"))
+    """What about the overlaps sets the loss: scaled overlaps, other packings, and which statistic predicts the loss.
+
+    Panels without data are left out.
+    """
+    frame, mediation = study.read("interventions"), study.read("mediation")
+    drawn = [
+        ("overlaps scaled", _scaled, frame[frame["intervention"] == "overlaps"]),
+        ("other directions", _packings, frame[frame["intervention"].isin(list(PACKING))]),
+        ("left-out curves", _predictions, _tested(mediation)),
+    ]
+    drawn = [panel for panel in drawn if len(panel[2])]
+    width = max(style.ONE_COLUMN, style.TWO_COLUMN * len(drawn) / 3)
+    titles = [title for title, _, _ in drawn]
+    figure, axes = style.panels(1, max(len(drawn), 1), width=width, height=3.1, titles=titles or [""])
+    for panel, (_, draw, rows) in zip(axes, drawn, strict=False):
+        draw(panel, rows)
+    if not drawn:
+        style.missing(axes[0], "no overlaps were scaled, no directions replaced, and no three curves are strong")
     if len(frame):
         style.foot(figure, _what(frame))
     return figure
@@ -110,9 +120,6 @@ def mechanism_geometry(study: Study) -> Figure:
 def _scaled(axes: Axes, frame: pd.DataFrame) -> None:
     """Loss against the factor s on the overlaps, one line per width; dashed: s^2 through s = 1."""
     axes.set(xlabel="factor $s$ on the overlaps", ylabel=LOSS)
-    if frame.empty:
-        style.missing(axes, "no overlaps were scaled")
-        return
     frame = frame[frame["alpha"].fillna(-1) == frame["alpha"].fillna(-1).min()]
     for refit, (label, colour, marker) in REFIT.items():
         for k, (m, rows) in enumerate(frame[(frame["refit"] == refit) & (frame["scale"] > 0)].groupby("m")):
@@ -130,31 +137,28 @@ def _scaled(axes: Axes, frame: pd.DataFrame) -> None:
 
 
 def _packings(axes: Axes, frame: pd.DataFrame) -> None:
-    """Loss with b refitted against the squared 99 % quantile of the overlaps, one symbol per packing."""
-    axes.set(xlabel="99 % quantile of $|w_i \\cdot w_j|$, squared", ylabel=f"{LOSS}, $b$ refitted")
-    if frame.empty:
-        style.missing(axes, "no directions were replaced")
-        return
+    """Loss with b refitted against the squared 99 % quantile of the signed overlaps, one symbol per packing."""
+    axes.set(xlabel="99 % quantile of $w_i \\cdot w_j$, squared", ylabel=f"{LOSS}, $b$ refitted")
     frame = frame[(frame["alpha"].fillna(-1) == frame["alpha"].fillna(-1).min()) & (frame["refit"] == "bias")]
     for name, (label, colour, marker) in PACKING.items():
-        rows = frame[frame["intervention"] == name]
+        rows = frame[frame["intervention"] == name].groupby("m")[["overlap_quantile_live", "loss"]].mean()
         if len(rows):
-            style.points(
-                axes, rows["overlap_quantile_live"] ** 2, rows["loss"], color=colour, marker=marker, label=label
-            )
+            look = {"color": colour, "marker": marker, "label": label}
+            style.points(axes, rows["overlap_quantile_live"] ** 2, rows["loss"], **look)
     for axis in "xy":
         style.log_axis(axes, axis)
     axes.legend(loc="best")
 
 
-def _predictions(axes: Axes, mediation: pd.DataFrame) -> None:
-    """Root mean square error of predicted exponents of curves left out of the fit, one bar per set of predictors."""
+def _tested(mediation: pd.DataFrame) -> pd.DataFrame:
+    """Return the sets of predictors with an error of the exponent, the largest error first."""
     rows = mediation[mediation["data"].isin(["live", "counting"])].dropna(subset=["exponent_error"])
     rows = rows[~rows["predictors"].str.contains("tightness")]  # not drawn: near m << n its denominator is nearly 0
-    rows = rows.drop_duplicates(["data", "predictors"]).sort_values("exponent_error", ascending=False)
-    if rows.empty:
-        style.missing(axes, "no three curves under strong superposition")
-        return
+    return rows.drop_duplicates(["data", "predictors"]).sort_values("exponent_error", ascending=False)
+
+
+def _predictions(axes: Axes, rows: pd.DataFrame) -> None:
+    """Root mean square error of predicted exponents of curves left out of the fit, one bar per set of predictors."""
     colours = [style.BLUE if data == "live" else style.ORANGE for data in rows["data"]]
     names = {"k = m^2/2": "count $k = m^2/2$", "k = c m^d": "count $k = c\\, m^d$", "log_m": "$m$"}
     names |= {"log_welch": r"$\kappa^2$", "log_mean": "mean square", "log_fourth": "fourth moment"}

@@ -189,7 +189,7 @@ def mechanism_live(study: Study) -> Figure:
     if len(cells) >= 0.8 * cells["gamma"].nunique() * cells["alpha"].nunique() and cells["alpha"].nunique() > 3:
         mean = models.groupby(["gamma", "alpha"], as_index=False)[list(columns)].mean()
         for panel, column in zip(axes, columns, strict=True):
-            heat_map(panel, mean, column, limits=(0.0, 1.0), ticks=4)
+            heat_map(panel, mean, column, limits=(0.0, 1.0))
     else:
         models = models[models["alpha"] == fullest(models, "alpha", "gamma", 1)]
         widths = thinned(models["m"], 4)
@@ -206,50 +206,70 @@ def mechanism_live(study: Study) -> Figure:
 
 
 def mechanism_onset(study: Study) -> Figure:
-    """Where features begin to fall silent: against the spread of the initial bias, and in other recipes."""
-    figure, axes = style.panels(1, 3, height=2.9, titles=["silent features", "loss", "other recipes"])
+    """Where features begin to fall silent: against the spread of the initial bias, and in other recipes.
+
+    Panels without data are left out.
+    """
+    models, ratios = _spreads(study), _recipe_ratios(study)
+    titles = ["silent features", "loss"] if len(models) else []
+    titles += ["other recipes"] if ratios else []
+    width = max(style.ONE_COLUMN, style.TWO_COLUMN * len(titles) / 3)
+    figure, axes = style.panels(1, max(len(titles), 1), width=width, height=2.9, titles=titles or [""])
+    if not titles:
+        style.missing(axes[0], "no third spread of the initial bias and no second recipe was trained")
+    if len(models):
+        _onset(axes[0], axes[1], models)
+        style.foot(figure, described(models, "none"))
+    if ratios:
+        _recipes(axes[-1], ratios)
+    return figure
+
+
+def _spreads(study: Study) -> pd.DataFrame:
+    """Return the models at one alpha by the standard deviation of b at the start; empty with fewer than three."""
     models = main_recipe(strong(study))
     spread = models["initial_bias"].str.extract(r"^normal([\d.]*)$")[0].replace("", "1")
     models = models.assign(spread=pd.to_numeric(spread.where(models["initial_bias"] != "zero", "0")))
     models = models.dropna(subset=["spread"])
     if models["spread"].nunique() < 3:
-        for panel in axes[:2]:
-            style.missing(panel, "no third spread of the initial bias was trained")
-    else:
-        models = models[models["alpha"] == fullest(models, "alpha", "spread", 0)]
-        widths = thinned(models["m"], 4)
-        for m in widths:
-            rows = models[models["m"] == m].groupby("spread")[["n_silent", "loss"]].mean()
-            colour = style.width_colour(m, widths)
-            axes[0].plot(rows.index, rows["n_silent"], marker="o", linewidth=0.8, color=colour)
-            axes[1].plot(rows.index, rows["loss"], marker="o", linewidth=0.8, color=colour)
-        style.log_axis(axes[1], "y")
-        handles = style.colour_key(axes[0], widths, lambda m: style.width_colour(m, widths), "$m$ =")
-        axes[0].legend(handles=handles, loc="upper left")
-    for panel, name in zip(axes, ("silent features", LOSS), strict=False):
+        return models.iloc[:0]
+    return models[models["alpha"] == fullest(models, "alpha", "spread", 0)]
+
+
+def _onset(left: Axes, right: Axes, models: pd.DataFrame) -> None:
+    """Draw silent features and loss against the spread of b, one line per width."""
+    widths = thinned(models["m"], 4)
+    for m in widths:
+        rows = models[models["m"] == m].groupby("spread")[["n_silent", "loss"]].mean()
+        look = {"marker": "o", "linewidth": 0.8, "color": style.width_colour(m, widths)}
+        left.plot(rows.index, rows["n_silent"], **look)
+        right.plot(rows.index, rows["loss"], **look)
+    style.log_axis(right, "y")
+    handles = style.colour_key(left, widths, lambda m: style.width_colour(m, widths), "$m$ =")
+    left.legend(handles=handles, loc="upper left")
+    for panel, name in ((left, "silent features"), (right, LOSS)):
         panel.set(xlabel="standard deviation of $b$ at the start", ylabel=name)
-    _recipes(axes[2], study)
-    style.foot(figure, described(models, "none"))
-    return figure
 
 
-def _recipes(axes: Axes, study: Study) -> None:
-    """Loss from b ~ N(0, 1) over the loss from b = 0, against m, one line per recipe and learning rate."""
+def _recipe_ratios(study: Study) -> dict[str, pd.Series]:
+    """Return loss from b ~ N(0, 1) over loss from b = 0 by m, for each recipe; empty with fewer than two recipes."""
     models = rounded(study.read("toy_models")).drop_duplicates("model")
     models = models[models["initial_bias"].isin(list(INITIAL_BIAS)) & (models["gamma"] < 0) & (models["n"] < LARGE_N)]
     models = models[(models["alpha"] == 0) & (models["activation_density"].sub(1).abs() < 0.02)]
-    keys = ["training", "learning_rate_factor"]
-    for (training, factor), rows in models.groupby(keys):
+    ratios = {}
+    for (training, factor), rows in models.groupby(["training", "learning_rate_factor"]):
         loss = rows.groupby(["m", "initial_bias"])["loss"].mean().unstack()
-        if set(loss.columns) != set(INITIAL_BIAS):
-            continue
-        ratio = (loss["normal"] / loss["zero"]).dropna()
-        name = str(training).replace("_", " ") + ("" if factor == 1 else f", rates × {factor:g}")
+        if set(loss.columns) == set(INITIAL_BIAS):
+            name = str(training).replace("_", " ") + ("" if factor == 1 else f", rates × {factor:g}")
+            ratios[name] = (loss["normal"] / loss["zero"]).dropna()
+    return ratios if len(ratios) > 1 else {}
+
+
+def _recipes(axes: Axes, ratios: dict[str, pd.Series]) -> None:
+    """Draw one line per recipe and learning rate against m."""
+    for name, ratio in ratios.items():
         axes.plot(ratio.index, ratio, marker="o", linewidth=0.8, label=name)
     axes.axhline(1, **style.THEORY)
     axes.set(xlabel=M, ylabel="loss from $b$ ~ N(0, 1) / from $b$ = 0")
-    if len(axes.lines) == 1:
-        style.missing(axes, "no recipe was trained from both initial biases")
-        return
-    style.log_axis(axes, "x", models["m"])
+    style.log_axis(axes, "x", sorted({m for ratio in ratios.values() for m in ratio.index}))
     axes.legend(loc="upper left")

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,10 @@ from scaling.figures.style import number
 
 
 SYMBOLS = {"γ": "gamma", "α": "alpha", "E": "activation_density"}
+USUAL_GAMMA = {"weak": 0.3333, "strong": -0.5556}  # weight decay drawn when several were trained alike
+PUBLISHED_N = 1000  # features of the paper's figures, but for those of LARGE_PUBLISHED
+LARGE_PUBLISHED = {"fig1b_weak_loss": 0.1, "fig1d_strong_loss": -1.0}  # n = 10240: weight decay
+LARGE_PUBLISHED_N, LARGE_PUBLISHED_ALPHA = 10240, 1.2
 
 
 class Study:
@@ -27,6 +32,11 @@ class Study:
         files = [file for path in read_off for file in (sorted(path.glob("*.csv")) if path.is_dir() else [path])]
         self.read_off = {file.stem: file for file in files}
 
+    @property
+    def given(self) -> set[str]:
+        """The names of the tables that there are files for."""
+        return {name for name, path in self.paths.items() if path is not None}
+
     def read(self, name: str) -> pd.DataFrame:
         """Table `name`; raises InputError when the command was given no file for it."""
         path = self.paths.get(name)
@@ -38,6 +48,43 @@ class Study:
     def published(self, name: str) -> pd.DataFrame:
         """Points read off the paper's figure `name`; an empty frame when the command was given none."""
         return pd.read_csv(self.read_off[name], comment="#") if name in self.read_off else pd.DataFrame()
+
+    def comparable(self, name: str, models: pd.DataFrame) -> pd.DataFrame:
+        """Points of a figure with n = PUBLISHED_N; an empty frame where `models` have another n."""
+        frame = self.published(name)
+        return frame if set(models["n"]) == {PUBLISHED_N} else frame.iloc[:0]
+
+    @cached_property
+    def published_losses(self) -> pd.DataFrame:
+        """Every loss L(m) read off the paper: frequency_law, n, gamma, alpha, activation_density, m, loss.
+
+        From Fig. 1b, d (three laws), 5a (alpha = 0, inferred) and 7b (alpha = 1); each setting once.
+        """
+        names = {"gamma_inferred": "gamma", "alpha_inferred": "alpha", "feature_importance": "frequency_law"}
+        setting = ["frequency_law", "n", "gamma", "alpha", "activation_density"]
+        usual_values: dict[str, Any] = {
+            "frequency_law": "power_law",
+            "n": PUBLISHED_N,
+            "alpha": 1.0,
+            "activation_density": 1.0,
+        }
+        found = [pd.DataFrame(columns=[*setting, "m", "loss"])]
+        for name in ("fig7b_density_scaling", "fig5a_loss_vs_unlearned_alpha0", *LARGE_PUBLISHED):
+            frame = self.published(name).rename(columns=names)
+            if frame.empty:
+                continue
+            if name in LARGE_PUBLISHED:
+                power = frame["frequency_law"] == "power_law"
+                alpha = power.map({True: LARGE_PUBLISHED_ALPHA, False: np.nan})
+                frame = frame.assign(n=LARGE_PUBLISHED_N, gamma=LARGE_PUBLISHED[name], alpha=alpha)
+            frame = frame.assign(**{key: value for key, value in usual_values.items() if key not in frame})
+            found.append(frame[[*setting, "m", "loss"]])
+        return rounded(pd.concat([frame for frame in found if len(frame)] or found, ignore_index=True))
+
+    def published_curve(self, key: pd.Series) -> pd.DataFrame:
+        """Losses read off the paper at the setting of the curve `key`, by m; empty where it has none."""
+        columns = ["frequency_law", "n", "gamma", "alpha", "activation_density"]
+        return of_curve(self.published_losses, key, columns).sort_values("m")
 
     @cached_property
     def models(self) -> pd.DataFrame:
@@ -150,6 +197,13 @@ def over_seeds(frame: pd.DataFrame, column: str, by: Sequence[str]) -> pd.DataFr
             error = float(group["loss_stderr"].iloc[0])
         rows.append((*key, value, error, len(values)))
     return pd.DataFrame(rows, columns=[*by, "value", "error", "n_seeds"])
+
+
+def local_slopes(rows: pd.DataFrame) -> pd.DataFrame:
+    """-d log L / d log m between neighbouring widths, at their geometric mean; `rows` have m and value."""
+    rows = rows.sort_values("m")
+    m, log = rows["m"].to_numpy(np.float64), np.log(rows["value"].to_numpy(np.float64))
+    return pd.DataFrame({"m": np.sqrt(m[1:] * m[:-1]), "slope": -np.diff(log) / np.diff(np.log(m))})
 
 
 def described(models: pd.DataFrame, bars: str = "loss") -> str:

@@ -162,6 +162,24 @@ def panels(
     return figure, axes
 
 
+def mosaic(
+    layout: Sequence[Sequence[str]],
+    *,
+    width: float = TWO_COLUMN,
+    height: float,
+    titles: Mapping[str, tuple[str, str]],
+    **options: Any,
+) -> tuple[Figure, dict[str, Axes]]:
+    """A figure with named panels, laid out as `layout`; `titles` has (letter, title) of those that have one."""
+    figure = plt.figure(figsize=(width, height), layout="constrained")
+    axes: dict[str, Axes] = figure.subplot_mosaic([list(row) for row in layout], **options)
+    sns.despine(figure)
+    for name, (letter, title) in titles.items():
+        if name in axes:
+            panel_title(axes[name], letter, title)
+    return figure, axes
+
+
 def panel_title(axes: Axes, letter: str, title: str = "") -> None:
     """Write a bold panel letter and a title above the panel, from the left."""
     bold = rf"$\mathbf{{{letter}}}$" if letter else ""
@@ -198,6 +216,11 @@ def _plain(value: float, axis: Axis) -> str:
 def number(value: float, digits: int = 3) -> str:
     """A setting as text, such as −0.556: at most `digits` significant digits and a true minus sign."""
     return f"{float(value):.{digits}g}".replace("-", "−")
+
+
+def fixed(value: float, decimals: int = 2) -> str:
+    """A number with its decimals and a true minus sign; what rounds to zero has no sign."""
+    return f"{round(float(value), decimals) + 0.0:.{decimals}f}".replace("-", "−")
 
 
 def points(axes: Axes, x: Any, y: Any, error: Any = None, **options: Any) -> None:

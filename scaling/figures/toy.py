@@ -14,14 +14,12 @@ from scaling.command import run
 from scaling.figures import style
 from scaling.figures.study import Study
 from scaling.figures.toy_checks import learning_rate_check, seed_scatter, training_curves
-from scaling.figures.toy_exponents import fig4_phase, fig5_weak, fig7_density
-from scaling.figures.toy_geometry import (
-    fig3_representation,
-    fig6_geometry,
-    final_fig3_norms,
-    final_fig5c_overlap_variance,
-)
-from scaling.figures.toy_loss import fig1_loss, final_fig4a_loss_against_represented
+from scaling.figures.toy_density import fig7_density
+from scaling.figures.toy_exponents import fig4_phase, fig6e_exponent
+from scaling.figures.toy_geometry import fig6_geometry, final_fig5c_overlap_variance
+from scaling.figures.toy_loss import fig1_loss
+from scaling.figures.toy_representation import fig3_representation, final_fig3_norms
+from scaling.figures.toy_weak import fig5_weak, final_fig4a_loss_against_represented
 
 
 DRAWINGS: tuple[Callable[[Study], Figure], ...] = (
@@ -30,6 +28,7 @@ DRAWINGS: tuple[Callable[[Study], Figure], ...] = (
     fig4_phase,
     fig5_weak,
     fig6_geometry,
+    fig6e_exponent,
     fig7_density,
     final_fig3_norms,
     final_fig4a_loss_against_represented,

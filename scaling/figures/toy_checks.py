@@ -10,12 +10,11 @@ from matplotlib.lines import Line2D
 from scipy import stats
 
 from scaling.curves import CURVE
-from scaling.figures import style
-from scaling.figures.study import Study, described, fullest, nearest, of_curve, thinned
+from scaling.figures import strips, style
+from scaling.figures.study import USUAL_GAMMA, Study, described, fullest, nearest, of_curve, thinned
 from scaling.frequency_laws import FREQUENCY_LAWS
 
 
-USUAL_GAMMA = {"weak": 0.3333, "strong": -0.5556}  # weight decay drawn when several were trained alike
 SPLIT: dict[str, dict[str, Any]] = {  # looks of the loss and of the packing loss
     "loss": {"marker": "o", "linestyle": "-", "ms": 4},
     "packing": {"marker": "s", "linestyle": ":", "ms": 4, "mfc": "white"},
@@ -27,33 +26,37 @@ M, LOSS = "model dimension $m$", "loss $L$"
 
 def training_curves(study: Study) -> Figure:
     """Training loss against step, first seed, one colour per width, smallest and largest alpha of each regime."""
-    figure, axes = style.panels(2, 2, height=4.6)
-    models = study.sweep
-    drawn = models.iloc[:0]
-    for row, name in enumerate(("weak", "strong")):
-        part = models[models["regime"] == name] if len(models) else models
+    chosen: list[tuple[str, pd.DataFrame]] = []
+    for name in ("weak", "strong"):
+        part = study.sweep[study.sweep["regime"] == name]
         if len(part):
             part = part[part["gamma"] == fullest(part, "gamma", "alpha", USUAL_GAMMA[name])]
-        alphas = thinned(part["alpha"], 2)
-        for column in range(2):
-            panel, letter = axes[2 * row + column], "abcd"[2 * row + column]
-            if column >= len(alphas):
-                style.panel_title(panel, letter, f"{name} superposition")
-                style.missing(panel, f"no {'second alpha' if alphas else 'model'} under {name} superposition")
-                continue
-            some = part[part["alpha"] == alphas[column]]
-            gamma = some["gamma"].iloc[0]
-            style.panel_title(
-                panel, letter, rf"{name}: $\gamma$ = {style.number(gamma)}, $\alpha$ = {style.number(alphas[column])}"
-            )
-            _training_lines(panel, study, some)
-            drawn = pd.concat([drawn, some[some["seed"] == some["seed"].min()]])
-    style.foot(figure, described(drawn, "none") + " Points: means of the steps since the point before.")
+        chosen += [(name, part[part["alpha"] == alpha]) for alpha in thinned(part["alpha"], 2)]
+    rows, columns = (len(chosen) + 1) // 2 or 1, 2 if len(chosen) > 1 else 1
+    figure, axes = style.panels(rows, columns, height=2.4 * rows, letters=[""] * rows * columns)
+    for panel in axes[len(chosen) :]:
+        panel.set_axis_off()
+    for letter, panel, (name, models) in zip("abcd", axes, chosen, strict=False):
+        key = models.iloc[0]
+        settings = rf"$\gamma$ = {style.number(key['gamma'])}, $\alpha$ = {style.number(key['alpha'])}"
+        style.panel_title(panel, letter, f"{name}: {settings}")
+        _training_lines(panel, study, models)
+    if not chosen:
+        style.missing(axes[0], "no curve under weak or strong superposition")
+    drawn = pd.concat(
+        [models[models["seed"] == models["seed"].min()] for _, models in chosen] or [study.sweep.iloc[:0]]
+    )
+    style.foot(
+        figure,
+        described(drawn, "none") + " Points: means of the steps since the point before. At the right: slope of the last"
+        " tenth of the steps, with its standard error.",
+    )
     return figure
 
 
 def _training_lines(axes: Axes, study: Study, models: pd.DataFrame) -> None:
     widths = thinned(models["m"], 6)
+    labels = []
     for m in widths:
         rows = models[models["m"] == m]
         first = rows.sort_values("seed")["model"].iloc[0]
@@ -62,15 +65,17 @@ def _training_lines(axes: Axes, study: Study, models: pd.DataFrame) -> None:
         label = f"$m$ = {m:g}"
         if len(last) > 2:
             line = stats.linregress(np.log(last["step"]), np.log(last["loss"]))
-            label += rf": {line.slope:.2f} $\pm$ {line.stderr:.2f}".replace("-", "−")
-        shown = curve[curve["step"] >= FIRST_STEP * curve["step"].max()]
-        axes.plot(shown["step"], shown["loss"], color=style.width_colour(m, widths), linewidth=0.9, label=label)
+            label += rf": {style.fixed(line.slope)} $\pm$ {line.stderr:.2f}"
+        shown = curve[curve["step"] >= FIRST_STEP * curve["step"].max()].sort_values("step")
+        colour = style.width_colour(m, widths)
+        axes.plot(shown["step"], shown["loss"], color=colour, linewidth=0.9)
+        if len(shown):
+            labels.append((float(shown["loss"].iloc[-1]), label, colour))
     steps = study.curves["step"].max() * np.array([FIRST_STEP, 0.1, 0.25, 0.5, 1])
     style.log_axis(axes, "x", steps)
     style.log_axis(axes, "y")
-    low, high = axes.get_ylim()
-    axes.set(xlabel="step", ylabel=LOSS, ylim=(low, high * (high / low) ** 0.35))  # room for the legend
-    axes.legend(loc="upper right", labelspacing=0.25, title="slope of the last tenth")
+    axes.set(xlabel="step", ylabel=LOSS)
+    strips.end_labels(axes, labels)
 
 
 def learning_rate_check(study: Study) -> Figure:

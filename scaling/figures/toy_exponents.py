@@ -1,224 +1,261 @@
-"""Figures of the model exponent alpha_m: over (gamma, alpha), under weak superposition, over activation density."""
+"""Figures of the model exponent alpha_m: against alpha in both regimes, over (gamma, alpha), by frequency law."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from scipy import stats
 
-from scaling.curves import CURVE, DENSITY_MARGIN, usual
-from scaling.figures import style
+from scaling.curves import CURVE, DENSITY_MARGIN, main_recipe, usual
+from scaling.figures import strips, style
 from scaling.figures.heat_map import heat_map
-from scaling.figures.study import Study, described, fullest, nearest, over_seeds, thinned
+from scaling.figures.study import (
+    LARGE_PUBLISHED_N,
+    USUAL_GAMMA,
+    Study,
+    described,
+    fullest,
+    nearest,
+    of_curve,
+    over_seeds,
+)
 from scaling.frequency_laws import FREQUENCY_LAWS
 
 
 DRAWN_GAMMAS = (-0.7778, -0.5556, -0.3333, 0.3333)  # weight decays of Fig. 6e, drawn when more were trained
-PUBLISHED_DENSITY_GAMMA = -0.5556  # weight decay of the published activation density sweep (Fig. 7b)
+FROM_ZERO = {"color": style.GREEN, "marker": "s"}  # models from b = 0, which the paper has not
+REGIME_MARKER = {"strong": "o", "weak": "^"}
+LINES = {  # theory of alpha_m: alpha, alpha_m, where its name stands
+    "1": ([0, 2], [1, 1], (0.05, 1.03)),
+    r"$2(\alpha - 1)$": ([1, 2.1], [0, 2.2], (0.96, 0.52)),
+    r"$\alpha - 1$": ([1, 2.1], [0, 1.1], (1.63, 0.42)),
+}
+ALPHA, ALPHA_M = r"data exponent $\alpha$", r"model exponent $\alpha_m$"
+
+
+def fig6e_exponent(study: Study) -> Figure:
+    """The exponent against alpha in both regimes, beside L(m) under strong superposition and its ratio to the paper's.
+
+    Drawn: one weight decay per regime; squares: models from b = 0. Source: paper Fig. 6e; grey: Fig. 6e, 5a and 7b.
+    """
+    figure, axes = style.mosaic(
+        [["exponent", "loss"], ["exponent", "ratio"]],
+        height=3.9,
+        titles={"exponent": ("e", "exponent against the skew of the data"), "loss": ("", "strong superposition")},
+        width_ratios=[1.25, 1],
+        height_ratios=[2.6, 1],
+    )
+    gammas = _usual_gammas(study)
+    _exponents_by_regime(axes["exponent"], study, gammas)
+    drawn = _losses(axes["loss"], axes["ratio"], study, gammas.get("strong"))
+    models = pd.concat([study.sweep[study.sweep["gamma"].isin(list(gammas.values()))], drawn])
+    style.foot(
+        figure,
+        described(models) + " Bars on exponents: standard error of the slope. Grey: read off the paper, its own bars."
+        " Dashed: theory. Squares: b = 0 at the start, not in the paper.",
+    )
+    return figure
+
+
+def _usual_gammas(study: Study) -> dict[str, float]:
+    """The weight decay drawn in each regime: the one with most data exponents, nearest to the usual one."""
+    frame = study.sweep_exponents.dropna(subset=["exponent"])
+    parts = {name: frame[frame["regime"] == name] for name in USUAL_GAMMA}
+    return {name: fullest(part, "gamma", "alpha", USUAL_GAMMA[name]) for name, part in parts.items() if len(part)}
+
+
+def from_zero(study: Study, frame: pd.DataFrame, gamma: float | None) -> pd.DataFrame:
+    """Rows of `frame` (models or exponents) like those of the decay sweep, but from b = 0, at one weight decay."""
+    frame = main_recipe(frame)
+    same = (frame["initial_bias"] == "zero") & (frame["frequency_law"] == "power_law") & (frame["gamma"] == gamma)
+    same &= (frame["learning_rate_factor"] == 1) & (frame["activation_density"].sub(1).abs() < DENSITY_MARGIN)
+    return frame[same & frame["n"].isin(study.sweep["n"])]
+
+
+def _theory_lines(axes: Axes) -> None:
+    for name, (x, y, (at, height)) in LINES.items():
+        axes.plot(x, y, **style.THEORY)
+        axes.text(at, height, name, size=7.5, color="#555555", ha="left", va="bottom")
+
+
+def _exponents_by_regime(axes: Axes, study: Study, gammas: dict[str, float]) -> None:
+    """alpha_m at one weight decay per regime on the paper's points; weak only for alpha > 1, as in the paper."""
+    _theory_lines(axes)
+    published = study.comparable("fig6e_model_exponent", study.sweep)
+    frame = study.sweep_exponents.dropna(subset=["exponent"])
+    for name, gamma in gammas.items():
+        marker, colour = REGIME_MARKER[name], style.REGIME[name]
+        if len(published):
+            rows = published[(published["gamma"] - gamma).abs() < 1e-3]
+            look = {**style.PUBLISHED, "marker": marker, "ms": 5, "elinewidth": 0.8}
+            style.points(axes, rows["alpha"] - 0.015, rows["model_exponent"], rows["err"], **look)
+        rows = frame[(frame["gamma"] == gamma) & (frame["regime"] == name)]
+        rows = rows[rows["alpha"] > 1] if name == "weak" else rows
+        label = rf"{name}, $\gamma$ = {style.number(gamma)}"
+        style.points(
+            axes, rows["alpha"] + 0.015, rows["exponent"], rows["exponent_stderr"],
+            color=colour, marker=marker, label=label,
+        )  # fmt: skip
+    zero = from_zero(study, study.exponents, gammas.get("strong")).dropna(subset=["exponent"])
+    if len(zero):
+        look = {**FROM_ZERO, "label": "strong, from $b$ = 0"}
+        style.points(axes, zero["alpha"], zero["exponent"], zero["exponent_stderr"], **look)
+    handles = axes.get_legend_handles_labels()[0]
+    if len(published):
+        handles.append(Line2D([], [], **{**style.PUBLISHED, "label": "published"}))
+    axes.set(xlabel=ALPHA, ylabel=ALPHA_M, xlim=(-0.08, 2.12), ylim=(0, None))
+    axes.legend(handles=handles, loc="upper left")
+
+
+def _losses(loss: Axes, ratio: Axes, study: Study, gamma: float | None) -> pd.DataFrame:
+    """L(m) and its ratio to the published one at the alphas that the paper shows, from both initial biases."""
+    strong = study.sweep[(study.sweep["regime"] == "strong") & (study.sweep["gamma"] == gamma)]
+    if strong.empty:
+        style.missing(loss, "no curve under strong superposition")
+        ratio.remove()
+        return strong
+    models = pd.concat([strong, from_zero(study, study.models, gamma)])
+    keys = [key for _, key in strong[CURVE].drop_duplicates().sort_values("alpha").iterrows()]
+    shown = [key for key in keys if len(study.published_curve(key))][:2]
+    shown = shown or [key for key in keys if key["alpha"] == nearest(strong["alpha"], 1)]
+    labels = []
+    for key in shown:
+        published = study.published_curve(key)
+        fill = {} if key["alpha"] < 0.5 or len(shown) == 1 else {"mfc": "white"}
+        loss.plot(published["m"], published["loss"], **{**style.PUBLISHED, "ms": 6})
+        for bias, look in (("normal", {"color": style.REGIME["strong"], "marker": "o"}), ("zero", FROM_ZERO)):
+            rows = of_curve(models, pd.Series({**key, "initial_bias": bias}))
+            if rows.empty:
+                continue
+            mean = over_seeds(rows, "loss", ["m"])
+            line = {**look, **fill, "ms": 3.2, "linewidth": 0.8, "linestyle": "-"}
+            style.points(loss, mean["m"], mean["value"], mean["error"], **line)
+            strips.ratio_strip(ratio, mean, published, **line)
+            end = float(mean.sort_values("m")["value"].iloc[-1])
+            start = "" if bias == "normal" else ", $b$ = 0"
+            labels.append((end, rf"$\alpha$ = {style.number(key['alpha'])}{start}", look["color"]))
+    compared = ratio.has_data()
+    strips.finish(loss, [(ratio, "ours/paper")] if compared else [], models["m"], "loss $L$")
+    if compared:
+        ratio.set_ylim(0, 1.35)
+    else:
+        ratio.remove()
+    low, high = float(models["m"].min()), loss.get_ylim()[1]
+    loss.set_ylim(top=2.2 * high)
+    strips.triangle(loss, low * (models["m"].max() / low) ** 0.65, 1.9 * high)
+    strips.end_labels(loss, labels)
+    return models[models["alpha"].isin([key["alpha"] for key in shown])]
+
+
+def exponent_against_alpha(axes: Axes, study: Study) -> None:
+    """alpha_m against alpha in both regimes at the published weight decays. Source: paper Fig. 6e (in grey)."""
+    _theory_lines(axes)
+    published = study.comparable("fig6e_model_exponent", study.sweep)
+    frame = study.sweep_exponents.dropna(subset=["exponent", "alpha"])
+    frame = frame[(frame["regime"] == "strong") | ((frame["regime"] == "weak") & (frame["alpha"] > 1))]
+    gammas = sorted(frame["gamma"].unique())
+    if len(gammas) > len(DRAWN_GAMMAS):  # too many to tell apart: those that were published
+        gammas = sorted({nearest(gammas, gamma) for gamma in DRAWN_GAMMAS})
+    for gamma in gammas:
+        for name, marker in REGIME_MARKER.items():
+            rows = frame[(frame["gamma"] == gamma) & (frame["regime"] == name)].sort_values("alpha")
+            if rows.empty:
+                continue
+            if len(published):
+                grey = published[(published["gamma"] - gamma).abs() < 1e-3]
+                look = {**style.PUBLISHED, "marker": marker, "ms": 4.5}
+                axes.plot(grey["alpha"], grey["model_exponent"], **look)
+            axes.plot(
+                rows["alpha"], rows["exponent"], marker=marker, color=style.gamma_colour(gamma), ms=3, linestyle="none"
+            )
+    handles = style.colour_key(axes, gammas, style.gamma_colour, r"$\gamma$ =", most=4) if gammas else []
+    for handle, gamma in zip(handles, gammas, strict=False):
+        if (frame.loc[frame["gamma"] == gamma, "regime"] == "weak").all():
+            handle.set_marker("^")
+    if len(published):
+        handles.append(Line2D([], [], **{**style.PUBLISHED, "label": "published"}))
+    axes.legend(handles=handles, loc="upper left", handletextpad=0.4, labelspacing=0.25)
+    axes.set(xlabel=ALPHA, ylabel=ALPHA_M, ylim=(0, None))
 
 
 def fig4_phase(study: Study) -> Figure:
-    """R^2 and exponent of the line log L = a - alpha_m log m. Drawn: maps over (gamma, alpha); R^2 by frequency law.
+    """The exponent over (gamma, alpha), how far the losses lie from their lines, and R^2 by frequency law.
 
-    Source: paper Fig. 4a, b; grey in the last panel: R^2 read off Fig. 4a.
+    Source: paper Fig. 4a (R^2, where several laws were trained; grey with n = 10240).
     """
-    figure, (left, middle, right) = style.panels(
-        1, 3, height=2.6, titles=[r"$R^2$ of a power law", r"model exponent $\alpha_m$", r"$R^2$ by frequency law"],
-    )  # fmt: skip
     frame = study.sweep_exponents.dropna(subset=["exponent", "rsquared"])
+    by_law = _rsquared_rows(study)
+    laws = by_law["frequency_law"].nunique() > 1
+    panels = [["laws", "map"], ["laws", "residuals"]] if laws else [["map", "residuals"]]
+    figure, axes = style.mosaic(
+        panels,
+        height=4.6 if laws else 2.9,
+        titles={
+            "laws": ("a", r"$R^2$ by frequency law"),
+            "map": ("", ALPHA_M),
+            "residuals": ("", "losses about their power laws"),
+        },
+        width_ratios=[1, 1.1] if laws else [1.2, 1],
+    )
+    if laws:
+        _rsquared_by_law(axes["laws"], study, by_law)
     if frame.empty:
-        for axes in (left, middle):
-            style.missing(axes, "no curve has enough widths for a line")
+        for name in ("map", "residuals"):
+            style.missing(axes[name], "no curve has enough widths for a line")
     else:
-        low = min(0.9, np.floor(frame["rsquared"].min() * 10) / 10)
-        heat_map(left, frame, "rsquared", limits=(max(low, 0.5), 1.0), ticks=4)
-        heat_map(middle, frame, "exponent", limits=(0.0, 2.2), ticks=4)
-    _rsquared_by_law(right, study)
+        heat_map(axes["map"], frame, "exponent", limits=(0.0, 2.2))
+        _residuals(axes["residuals"], study, frame)
     drawn = study.sweep if frame.empty else study.sweep.merge(frame[CURVE], on=CURVE, how="inner")
     style.foot(figure, described(drawn, "none"))
     return figure
 
 
-def _rsquared_by_law(axes: Axes, study: Study) -> None:
-    """R^2 by frequency law and regime: points of the largest n trained, published ones in grey."""
-    laws = list(FREQUENCY_LAWS)
-    published = study.published("fig4a_r_squared")
-    shapes = {"strong": "o", "weak": "^"}
-    for name, marker in shapes.items():
-        if not published.empty:
-            rows = published[published["regime"] == name]
-            at = [laws.index(law) - 0.12 for law in rows["feature_importance"]]
-            axes.plot(at, rows["r_squared_recomputed_from_fig1"], **{**style.PUBLISHED, "marker": marker, "ms": 5})
+def _residuals(axes: Axes, study: Study, frame: pd.DataFrame) -> None:
+    """log10 of the loss over its line, against m: median and quartiles over the curves of each regime."""
+    models = study.sweep.merge(frame[[*CURVE, "exponent", "amplitude"]], on=CURVE, how="inner")
+    line = models["amplitude"] * models["m"].astype(float) ** -models["exponent"]
+    models = models.assign(residual=np.log10(models["loss"] / line))
+    for k, (name, marker) in enumerate(REGIME_MARKER.items()):
+        rows = models[models["regime"] == name]
+        if rows.empty:
+            continue
+        curves = rows[CURVE].drop_duplicates().shape[0]
+        middle = rows.groupby("m")["residual"].quantile(np.array([0.25, 0.5, 0.75])).unstack()
+        at = middle.index.to_numpy(float) * (0.98 + 0.04 * k)
+        bars = [middle[0.5] - middle[0.25], middle[0.75] - middle[0.5]]
+        axes.errorbar(
+            at, middle[0.5], yerr=bars, marker=marker, color=style.REGIME[name], linewidth=0.8, ms=3.5,
+            label=f"{name}, {curves} curves",
+        )  # fmt: skip
+    axes.axhline(0, **style.THEORY)
+    style.log_axis(axes, "x", models["m"])
+    axes.set(xlabel="model dimension $m$", ylabel=r"$\log_{10}$ (loss / line)")
+    style.legend(axes, loc="best")
+
+
+def _rsquared_rows(study: Study) -> pd.DataFrame:
+    """Exponents with R^2 of the largest n trained, usual training, E = 1, in either regime."""
     frame = study.exponents.dropna(subset=["rsquared"])
     frame = usual(frame[frame["activation_density"].sub(1).abs() < DENSITY_MARGIN])
     frame = frame[frame["n"] == frame["n"].max()]
-    for name, marker in shapes.items():
+    return frame[frame["regime"].isin(list(REGIME_MARKER))]
+
+
+def _rsquared_by_law(axes: Axes, study: Study, frame: pd.DataFrame) -> None:
+    laws = [law for law in FREQUENCY_LAWS if law in set(frame["frequency_law"])]
+    published = study.published("fig4a_r_squared")
+    published = published if set(frame["n"]) == {LARGE_PUBLISHED_N} else published.iloc[:0]
+    for name, marker in REGIME_MARKER.items():
+        if len(published):
+            rows = published[(published["regime"] == name) & published["feature_importance"].isin(laws)]
+            at = [laws.index(law) - 0.12 for law in rows["feature_importance"]]
+            axes.plot(at, rows["r_squared_recomputed_from_fig1"], **{**style.PUBLISHED, "marker": marker, "ms": 5})
         rows = frame[frame["regime"] == name]
         at = [laws.index(law) + 0.12 for law in rows["frequency_law"]]
-        axes.plot(at, rows["rsquared"], marker, color=style.REGIME[name], alpha=0.8, ms=4)
-    axes.set(xlim=(-0.6, len(laws) - 0.5), ylim=(axes.get_ylim()[0] - 0.15, 1.02))
-    axes.set_xticks(range(len(laws)), [law.label for law in FREQUENCY_LAWS.values()], size=7.5)
-    handles = [
-        Line2D([], [], linestyle="none", marker=marker, color=style.REGIME[name], label=f"{name} superposition")
-        for name, marker in shapes.items()
-    ]
-    handles.append(Line2D([], [], **{**style.PUBLISHED, "label": "published, n = 10240"}))
-    absent = [law.label for name, law in FREQUENCY_LAWS.items() if name not in set(frame["frequency_law"])]
-    title = f"not trained:\n{', '.join(absent)}" if absent else None
-    axes.legend(handles=handles, loc="lower left", title=title, alignment="left", handletextpad=0.2)
-
-
-def fig5_weak(study: Study) -> Figure:
-    """Weak superposition against its prediction. Drawn: L against sum of 4/3 p_i - p_i^2; alpha_m against alpha - 1.
-
-    Source: paper Eq. 4 and Fig. 5a, b; grey: the points with gamma > 0 read off Fig. 6e.
-    """
-    figure, (left, right) = style.panels(
-        1, 2, height=2.9, titles=["loss, weak superposition", "exponent, weak superposition"]
-    )
-    models = study.sweep
-    weak = models[(models["regime"] == "weak") & (models["loss_unlearned"] > 0)] if len(models) else models
-    if weak.empty:
-        style.missing(left, "no curve under weak superposition (mean phi_half < 1/2)")
-    else:
-        left.scatter(
-            weak["loss_unlearned"], weak["loss"], s=9, c=[style.alpha_colour(a) for a in weak["alpha"]], zorder=3
-        )
-        ends = np.array([weak["loss_unlearned"].min(), weak["loss_unlearned"].max()])
-        left.plot(ends, ends, **style.THEORY)
-        for axis in "xy":
-            style.log_axis(left, axis)
-        handles = style.colour_key(left, weak["alpha"], style.alpha_colour, r"$\alpha$ =")
-        handles.append(Line2D([], [], label="loss = prediction", **style.THEORY))
-        left.legend(handles=handles, loc="upper left")
-        ratio = weak["loss"] / weak["loss_unlearned"]
-        style.note(left, f"median ratio {ratio.median():.2f},\n{len(weak)} models", "lower right")
-    left.set(xlabel=r"predicted loss, $\sum\, (\frac{4}{3} p_i - p_i^2)$ over unrepresented $i$", ylabel="loss $L$")
-    _weak_exponents(right, study)
-    style.foot(figure, described(weak, "none") + r" Bars on exponents: standard error of the slope.")
-    return figure
-
-
-def _weak_exponents(axes: Axes, study: Study) -> None:
-    published = study.published("fig6e_model_exponent")
-    if not published.empty:
-        rows = published[published["gamma"] > 0]
-        style.points(axes, rows["alpha"] - 1, rows["model_exponent"], rows["err"], label="published", **style.PUBLISHED)
-    frame = study.sweep_exponents.dropna(subset=["exponent"])
-    frame = frame[(frame["regime"] == "weak") & (frame["alpha"] > 1)]
-    for gamma in sorted(frame["gamma"].unique()):
-        rows = frame[frame["gamma"] == gamma]
-        style.points(
-            axes, rows["alpha"] - 1, rows["exponent"], rows["exponent_stderr"], marker="^",
-            color=style.gamma_colour(gamma), label=rf"$\gamma$ = {style.number(gamma)}",
-        )  # fmt: skip
-    axes.plot([0, 1.05], [0, 1.05], label=r"$\alpha_m = \alpha - 1$", **style.THEORY)
-    axes.set(xlabel=r"$\alpha - 1$", ylabel=r"model exponent $\alpha_m$")
-    axes.legend(loc="upper left")
-    if frame.empty:
-        style.note(axes, "ours: no curve under weak\nsuperposition with alpha > 1", "lower right")
-
-
-def exponent_against_alpha(axes: Axes, study: Study) -> None:
-    """alpha_m against alpha in both regimes; dashed: 1 and 2 (alpha - 1). Source: paper Fig. 6e (published in grey)."""
-    published = study.published("fig6e_model_exponent")
-    if not published.empty:
-        for marker, rows in (("o", published[published["gamma"] < 0]), ("^", published[published["gamma"] > 0])):
-            style.points(
-                axes, rows["alpha"], rows["model_exponent"], rows["err"],
-                **{**style.PUBLISHED, "marker": marker, "ms": 2.5, "elinewidth": 0.4, "capsize": 0},
-            )  # fmt: skip
-    axes.plot([0, 2], [1, 1], **style.THEORY)
-    axes.plot([1, 2.1], [0, 2.2], **style.THEORY)
-    frame = study.sweep_exponents.dropna(subset=["exponent", "alpha"])
-    frame = frame[(frame["regime"] == "strong") | ((frame["regime"] == "weak") & (frame["alpha"] > 1))]
-    gammas = sorted(frame["gamma"].unique())
-    if len(gammas) > 4:  # too many to tell apart: those that were published
-        gammas = sorted({nearest(gammas, gamma) for gamma in DRAWN_GAMMAS})
-    for k, gamma in enumerate(gammas):
-        rows = frame[frame["gamma"] == gamma]
-        for name, marker in (("strong", "o"), ("weak", "^")):
-            some = rows[rows["regime"] == name]
-            shift = 0.02 * (k - (len(gammas) - 1) / 2) if len(gammas) > 1 else 0
-            style.points(
-                axes, some["alpha"] + shift, some["exponent"], some["exponent_stderr"],
-                marker=marker, color=style.gamma_colour(gamma), ms=3.5,
-            )  # fmt: skip
-    handles = style.colour_key(axes, gammas, style.gamma_colour, r"$\gamma$ =", most=4) if gammas else []
-    for handle, gamma in zip(handles, gammas, strict=False):
-        if (frame.loc[frame["gamma"] == gamma, "regime"] == "weak").all():
-            handle.set_marker("^")
-    handles += [
-        Line2D([], [], label=r"1 and $2(\alpha - 1)$", **style.THEORY),
-        Line2D([], [], **{**style.PUBLISHED, "label": "published"}),
-    ]
-    axes.legend(handles=handles, loc="upper left", handletextpad=0.4, labelspacing=0.25)
-    axes.set(xlabel=r"data exponent $\alpha$", ylabel=r"model exponent $\alpha_m$", ylim=(0, 2.6))
-    if frame.empty:
-        style.note(axes, "ours: no curve with\nenough widths")
-
-
-def fig7_density(study: Study) -> Figure:
-    """Activation density E leaves the exponent as it is. Drawn: alpha_m against E; L against m for several E.
-
-    Source: paper Fig. 7a, b; grey: the points of Fig. 7b (gamma = -0.556, alpha = 1), and slopes through those
-    at the widths trained here, since at high E they bend.
-    """
-    figure, (left, right) = style.panels(1, 2, height=2.9, titles=["exponent", "loss"])
-    published = study.published("fig7b_density_scaling")
-    models, frame = study.varying("activation_density")
-    models = models[models["alpha"].notna()]
-    if len(models):
-        models = models[models["alpha"] == nearest(models["alpha"], 1)]
-        frame = frame[frame["alpha"] == nearest(models["alpha"], 1)]
-    if not published.empty:
-        shared = published[published["m"].isin(models["m"])]
-        same = shared if shared["m"].nunique() >= 3 else published
-        densities = [float(E) for E in same["activation_density"].unique()]
-        slopes = [_slope(same[same["activation_density"] == E]) for E in densities]
-        name = "published" if same["m"].nunique() == published["m"].nunique() else "published, at these m"
-        left.plot(densities, slopes, label=name, **style.PUBLISHED)
-    left.axhline(1, **style.THEORY)
-    for gamma in sorted(frame["gamma"].unique()):
-        rows = frame[frame["gamma"] == gamma]
-        style.points(
-            left, rows["activation_density"], rows["exponent"], rows["exponent_stderr"],
-            color=style.gamma_colour(gamma), label=rf"$\gamma$ = {style.number(gamma)}",
-        )  # fmt: skip
-    left.set(xlabel="activation density $E$", ylabel=r"model exponent $\alpha_m$")
-    left.set_ylim(0, 1.2 * left.get_ylim()[1])
-    style.legend(left, loc="lower left", ncols=2)
-    if len(models):
-        models = models[models["gamma"] == fullest(models, "gamma", "activation_density", PUBLISHED_DENSITY_GAMMA)]
-    if frame.empty:
-        lack = "enough widths for a line" if len(models) else "two activation densities"
-        style.note(left, f"ours: no curve has {lack}", "upper left")
-    _loss_by_density(right, models, published)
-    style.foot(figure, described(models) + " Bars on exponents: standard error of the slope.")
-    return figure
-
-
-def _slope(rows: pd.DataFrame) -> float:
-    """alpha_m of the line through log L against log m."""
-    return -float(stats.linregress(np.log(rows["m"].astype(float)), np.log(rows["loss"].astype(float))).slope)
-
-
-def _loss_by_density(axes: Axes, models: pd.DataFrame, published: pd.DataFrame) -> None:
-    if not published.empty:
-        for _, rows in published.groupby("activation_density"):
-            axes.plot(rows["m"], rows["loss"], **{**style.PUBLISHED, "linestyle": "-", "linewidth": 0.6})
-    densities = thinned(models["activation_density"], 6)
-    for E in densities:
-        rows = over_seeds(models[models["activation_density"] == E], "loss", ["m"])
-        style.points(axes, rows["m"], rows["value"], rows["error"], linestyle="-", color=style.density_colour(E))
-    style.log_axis(axes, "x", [*models["m"], *([] if published.empty else published["m"])])
-    style.log_axis(axes, "y")
-    handles = style.colour_key(axes, densities, style.density_colour, "$E$ =")
-    if not published.empty:
+        axes.plot(at, rows["rsquared"], marker, color=style.REGIME[name], ms=4, label=f"{name} superposition")
+    handles = axes.get_legend_handles_labels()[0]
+    if len(published):
         handles.append(Line2D([], [], **{**style.PUBLISHED, "label": "published"}))
-    if handles:
-        axes.legend(handles=handles, loc="lower left")
-    axes.set(xlabel="model dimension $m$", ylabel="loss $L$")
-    if models.empty:
-        style.note(axes, "ours: no sweep of the activation density", "upper right")
+    axes.set(xlim=(-0.6, len(laws) - 0.4), ylim=(axes.get_ylim()[0] - 0.1, 1.02), ylabel="$R^2$")
+    axes.set_xticks(range(len(laws)), [FREQUENCY_LAWS[law].label for law in laws], size=7.5)
+    axes.legend(handles=handles, loc="lower left")

@@ -5,7 +5,7 @@ Linear fits log y = c + sum_k b_k predictor_k, with errors clustered by curve, t
 - live: y = (L - L_silent) / sum of p_i over live features, on functions of m and of the overlaps of live rows. Each
   curve has its own c, because losses differ between alphas by more than overlaps explain.
 - rows_*: y = loss after a change of the directions of rows (interventions.csv); the packings are the curves,
-  with one common c.
+  with one common c per alpha.
 - counting: y = L, for the rival hypothesis that only the number of features matters: L = 4/3 sum_{i > k} p_i, with
   k = m^2/2 (the number of rows that nearly form an equiangular tight frame) or a fitted k = c m^d.
 
@@ -104,21 +104,22 @@ def errors(
     }
 
 
-def centred(values: FloatArray, curve: FloatArray) -> FloatArray:
-    """Return values (n, ...) less their mean over each curve."""
+def centred(values: FloatArray, group: FloatArray) -> FloatArray:
+    """Return values (n, ...) less their mean over each group."""
     values = values.copy()
-    for name in np.unique(curve):
-        values[curve == name] -= values[curve == name].mean(axis=0)
+    for name in np.unique(group):
+        values[group == name] -= values[group == name].mean(axis=0)
     return values
 
 
-def line_rows(data: str, frame: pd.DataFrame, own_intercepts: bool) -> list[dict[str, Any]]:
-    """Return rows for each set of predictors; `frame` has log_y, curve and the predictors.
+def line_rows(data: str, frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows for each set of predictors; `frame` has log_y, curve, constant and the predictors.
 
-    With own intercepts every curve has a constant c of its own, also one that is left out of the fit of the slopes.
+    Models with one value of `constant` share the constant c, also those that are left out of the fit of the slopes.
     """
     rows: list[dict[str, Any]] = []
     y, curve = frame["log_y"].to_numpy(np.float64), frame["curve"].to_numpy()
+    constant = frame["constant"].to_numpy()
     counts = {"data": data, "n_models": len(y), "n_curves": len(np.unique(curve)), "n_undefined": 0}
     log_m = frame["log_m"].to_numpy(np.float64)
     for name, predictors in PREDICTORS.items():
@@ -127,10 +128,7 @@ def line_rows(data: str, frame: pd.DataFrame, own_intercepts: bool) -> list[dict
             note = f"needs at least {LEAST_CURVES} curves and {X.shape[1] + 2} models"
             rows.append({**counts, "predictors": name, "note": note})
             continue
-        if own_intercepts:
-            X, values = centred(X, curve), centred(y, curve)
-        else:
-            X, values = np.column_stack([X, np.ones(len(y))]), y
+        X, values = centred(X, constant), centred(y, constant)
 
         def prediction(fitted: Chosen, X: FloatArray = X, values: FloatArray = values) -> FloatArray:
             return np.asarray(X @ least_squares(X[fitted], values[fitted]))
@@ -190,7 +188,7 @@ def live_rows(models: pd.DataFrame, one_active: pd.DataFrame) -> list[dict[str, 
     frame = frame[(frame["n_live"] > frame["m"]) & (frame["frequency_live"] > 0)]
     live = (frame["loss"] - frame["loss_silent"]) / frame["frequency_live"]
     frame = overlap_predictors(frame.assign(log_y=np.log(live.astype(float))), frame["n_live"])
-    return line_rows("live", frame, own_intercepts=True)
+    return line_rows("live", frame.assign(constant=frame["curve"]))
 
 
 def new_row_rows(interventions: pd.DataFrame) -> list[dict[str, Any]]:
@@ -201,7 +199,7 @@ def new_row_rows(interventions: pd.DataFrame) -> list[dict[str, Any]]:
         part = some[some["refit"] == refit]
         part = part.assign(curve=part["intervention"], log_y=np.log(part["loss"].astype(float)))
         part = overlap_predictors(part, part["n"] - part["n_silent"])
-        rows += line_rows(f"rows_{refit}", part, own_intercepts=False)
+        rows += line_rows(f"rows_{refit}", part.assign(constant=part["alpha"].fillna(-1.0)))
     return rows
 
 

@@ -21,6 +21,7 @@ from scaling.command import InputError
 COMMIT = "92258837425e1b5f2851d624287f0120583a3d0e"
 URL = f"https://raw.githubusercontent.com/epoch-research/analyzing-chinchilla/{COMMIT}/data/svg_extracted_data.csv"
 SHA256 = "193478df4e90f040016431996c45682659306840ecdadf83cfb9cd5ca0aa1b30"
+COLUMNS = ("Model Size", "Training FLOP", "loss")
 LARGEST = 1 << 20  # bytes; the file has 23 kB
 HOW_TO = (
     "with a network, `snakemake --cores all --forcerun fetch_chinchilla`; without one, put the file "
@@ -63,9 +64,20 @@ def download(url: str, timeout: float) -> bytes:
         return bytes(answer.read(LARGEST))
 
 
-def parse(data: bytes) -> pd.DataFrame:
-    """Return table chinchilla_points: N (`Model Size`), D = FLOP / (6 N), loss; rows in the order of the file."""
-    frame = pd.read_csv(io.BytesIO(data))
+def parse(data: bytes, source: str) -> pd.DataFrame:
+    """Return table chinchilla_points: N (`Model Size`), D = FLOP / (6 N), loss; rows in the order of the file.
+
+    Raises InputError naming `source` for a file that is not a table with these columns.
+    """
+    try:
+        frame = pd.read_csv(io.BytesIO(data))
+    except (ValueError, pd.errors.ParserError) as error:
+        raise InputError(f"{source}: not a CSV table ({error}); give svg_extracted_data.csv") from None
+    if missing := [column for column in COLUMNS if column not in frame]:
+        raise InputError(
+            f"{source}: no column {', '.join(missing)}; the columns are {', '.join(frame.columns)}; "
+            f"give svg_extracted_data.csv, which has {', '.join(COLUMNS)}"
+        )
     parameters = frame["Model Size"]
     return pd.DataFrame(
         {"parameters": parameters, "tokens": frame["Training FLOP"] / (6 * parameters), "loss": frame["loss"]}
@@ -84,7 +96,7 @@ def main() -> None:
     parser.add_argument("--output", required=True, help="table chinchilla_points to write")
     options = parser.parse_args()
     data = obtain(options.source)
-    points = empty() if data is None else parse(data)
+    points = empty() if data is None else parse(data, options.source)
     tables.write("chinchilla_points", points, options.output)
     logging.info("%s: %d points", options.output, len(points))
 

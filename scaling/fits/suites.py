@@ -40,7 +40,7 @@ def suite_runs(name: str, entry: dict[str, Any], shapes: Path | None = None) -> 
     if entry["format"] == "chinchilla":
         if shapes is None:
             raise InputError("the format chinchilla needs --shapes")
-        joined = joint.join_shapes(points.parse(data), published.read(shapes, chinchilla.SHAPES)).dropna()
+        joined = joint.join_shapes(points.parse(data, str(source)), published.read(shapes, chinchilla.SHAPES)).dropna()
         data, source = joined.to_csv(index=False).encode(), "chinchilla.csv"
     parts = [
         suite.read_runs(data, str(source), entry["columns"] | {"loss": column}).assign(text=text)

@@ -1,4 +1,4 @@
-"""Measure the loss of a causal language model on a text: `python -m scaling.llm.losses --model gpt2 --text ...`.
+"""Measure the loss of causal language models on a text: `python -m scaling.llm.losses --model gpt2 --text ...`.
 
 The loss is the cross-entropy of each token given those before it in its window, in nats: the mean per token with its
 standard error over documents, and the mean per byte of text, which is comparable between tokenizers.
@@ -235,8 +235,8 @@ def evaluate(request: Request) -> dict[str, Any]:
     return row
 
 
-def record(request: Request, attempt: int) -> pd.DataFrame:
-    """Return the result of `evaluate` as a table with one row; an InputError becomes a row with its reason."""
+def record(request: Request, attempt: int) -> dict[str, Any]:
+    """Return the row of table llm_losses that `evaluate` gives; an InputError becomes a row with its reason."""
     try:
         row = evaluate(request)
     except InputError as error:
@@ -245,16 +245,20 @@ def record(request: Request, attempt: int) -> pd.DataFrame:
     row |= {"model": request.model, "family": request.family, "dataset": request.dataset, "attempt": attempt}
     row |= {"windows": request.windows.kind, "stride": request.windows.stride or None}
     row["source"] = "local" if request.path else "hub"
-    columns = tables.dictionary()["llm_losses"]["columns"]
-    return pd.DataFrame([{column: row.get(column) for column in columns}])
+    return {column: row.get(column) for column in tables.dictionary()["llm_losses"]["columns"]}
 
 
 def main() -> None:
-    """Command line: evaluate one model on one text and write the row."""
+    """Command line: evaluate models on one text and write a row per model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, help="id on the Hub (owner/name), or a name for --path")
-    parser.add_argument("--family", default="other", help="family of models, for tables and figures")
-    parser.add_argument("--path", type=Path, help="local checkpoint instead of the Hub: a folder, or a GGUF file")
+    parser.add_argument("--model", nargs="+", required=True, help="ids on the Hub (owner/name), or names for --path")
+    parser.add_argument("--family", default="other", help="family of the models, for tables and figures")
+    parser.add_argument(
+        "--path",
+        type=Path,
+        nargs="+",
+        help="local checkpoints instead of the Hub, one per model: folder or GGUF file",
+    )
     parser.add_argument("--revision", default="main", help="branch, tag or commit")
     parser.add_argument("--text", type=Path, required=True, help="UTF-8 file, .jsonl file, or folder of .txt files")
     parser.add_argument("--dataset", required=True, help="name of the text in the table")
@@ -277,14 +281,19 @@ def main() -> None:
     )
     parser.add_argument("--attempt", type=int, default=1, help="number of this attempt, written to the row")
     parser.add_argument("--record-failure", action="store_true", help="write a failure as a row and exit with code 0")
-    parser.add_argument("--output", type=Path, required=True, help="CSV table llm_losses to write, one row")
+    parser.add_argument("--output", type=Path, required=True, help="CSV table llm_losses to write")
     arguments = vars(parser.parse_args())
     output, attempt, record_failure = (arguments.pop(name) for name in ("output", "attempt", "record_failure"))
+    models, paths = arguments.pop("model"), arguments.pop("path")
+    if paths is not None and len(paths) != len(models):
+        raise InputError(f"--path: {len(paths)} paths for {len(models)} models; give one per model")
     windows = Windows(arguments.pop("windows"), arguments.pop("window"), arguments.pop("stride"))
-    frame = record(Request(windows=windows, **arguments), attempt)
-    if frame["status"].item() == "failed" and not record_failure:
-        raise InputError(frame["reason"].item())
-    tables.write("llm_losses", frame, output)
+    rows = []
+    for model, path in zip(models, paths or [None] * len(models), strict=True):
+        rows.append(record(Request(model=model, path=path, windows=windows, **arguments), attempt))
+        if rows[-1]["status"] == "failed" and not record_failure:
+            raise InputError(rows[-1]["reason"])
+    tables.write("llm_losses", pd.DataFrame(rows), output)
 
 
 if __name__ == "__main__":

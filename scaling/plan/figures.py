@@ -1,10 +1,13 @@
 """The table of figures, workflow/figures.yaml: number in the paper, title, and the tables that each is drawn from."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from scaling.toy.cell import Cell
 
 
 NOT_IN_THE_PAPER = "not in the paper"
@@ -18,6 +21,21 @@ class Figure:
     title: str
     paper: str = NOT_IN_THE_PAPER  # its number in the paper
     category: str  # of the report
+    needs: Mapping[str, int] = field(default_factory=dict)  # setting of toy models: fewest values that it must take
+
+    def is_met(self, cells: Iterable[Cell]) -> bool:
+        """Return whether models alike but for a needed setting, m and seed have enough values of it."""
+        alike: dict[tuple[Any, ...], set[Any]] = {}
+        for cell in cells:
+            settings = asdict(cell)
+            for name in self.needs:
+                rest = tuple(value for key, value in settings.items() if key not in {name, "m", "seed"})
+                alike.setdefault((name, rest), set()).add(settings[name])
+        most = {
+            name: max((len(found) for (key, _), found in alike.items() if key == name), default=0)
+            for name in self.needs
+        }
+        return all(most[name] >= fewest for name, fewest in self.needs.items())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +70,16 @@ def pictures(*drawings: Drawing) -> list[str]:
     """Return the files of all figures of the drawings."""
     figures = [figure for drawing in drawings for figure in drawing.figures]
     return [f"results/figures/{figure.name}.{ending}" for figure in figures for ending in ("svg", "png")]
+
+
+def drawn(drawings: Mapping[str, Drawing], cells: Iterable[Cell]) -> dict[str, Drawing]:
+    """Return the drawings with the figures alone for which the study trains the models that they need."""
+    cells = list(cells)
+    kept = {
+        rule: replace(drawing, figures=[figure for figure in drawing.figures if figure.is_met(cells)])
+        for rule, drawing in drawings.items()
+    }
+    return {rule: drawing for rule, drawing in kept.items() if drawing.figures}
 
 
 def read_drawings(path: Path) -> dict[str, Drawing]:

@@ -86,8 +86,10 @@ PACKINGS: dict[str, Callable[[int, int, np.random.Generator], Rows]] = {
 }
 
 
-def overlap_quantile(W: NDArray[np.floating], share: float, block: int = 1024, bins: int = 20_000) -> float:
-    """Return the level that a `share` of |w_i . w_j| over all pairs of unit rows is below, to 1/bins.
+def overlap_quantile(W: NDArray[np.floating], share: float, block: int = 1024, bins: int = 40_000) -> float:
+    """Return the level that a `share` of w_i . w_j over all pairs of unit rows is below, to 2/bins.
+
+    Overlaps keep their sign: large positive ones make outputs fire, negative ones do not.
 
     Rows of norm zero are left out. Raises ValueError with fewer than two rows left.
     """
@@ -96,8 +98,8 @@ def overlap_quantile(W: NDArray[np.floating], share: float, block: int = 1024, b
         raise ValueError(f"overlaps need at least two rows that are not zero, got {len(w)}")
     count = np.zeros(bins, np.int64)
     for start in range(0, len(w), block):
-        cosine = np.abs(w[start : start + block] @ w[start:].T)
+        cosine = w[start : start + block] @ w[start:].T
         each_once = np.arange(cosine.shape[0])[:, None] < np.arange(cosine.shape[1])
-        at = np.minimum((cosine[each_once] * bins).astype(np.int64), bins - 1)
+        at = np.clip(((cosine[each_once] + 1) * (bins / 2)).astype(np.int64), 0, bins - 1)
         count += np.bincount(at, minlength=bins)
-    return float(np.searchsorted(np.cumsum(count), share * count.sum()) + 1) / bins
+    return float(np.searchsorted(np.cumsum(count), share * count.sum()) + 1) * 2 / bins - 1

@@ -25,10 +25,11 @@ from scaling.bigram.study import matrices as bigram_matrices
 from scaling.bigram.study import memory as bigram_memory
 from scaling.bigram.study import training_arguments as bigram_arguments
 from scaling.command import InputError
+from scaling.llm.family.members import by_curve
 from scaling.llm.family.members import members as family_members
 from scaling.llm.family.members import recipe_of
 from scaling.plan.config import checked, read_schemas
-from scaling.plan.figures import pictures, read_drawings, read_overview
+from scaling.plan.figures import drawn, pictures, read_drawings, read_overview
 from scaling.plan.jobs import (
     asked,
     attempt,
@@ -60,8 +61,6 @@ from scaling.toy.study import (
     training_arguments,
 )
 from scaling.toy.summary import trained
-
-DRAWINGS = read_drawings(ROOT / "workflow" / "figures.yaml")
 
 
 def checked_config(config):

@@ -4,6 +4,7 @@
 FAMILY = config["llm"]["family"]
 FAMILY_RECIPE = recipe_of(FAMILY)
 MEMBERS = family_members(FAMILY["models"], FAMILY_RECIPE)
+FAMILY_CURVES = by_curve(MEMBERS)
 CHECKPOINT = [
     "config.json",
     "model.safetensors",
@@ -87,7 +88,7 @@ rule train_language_model:
 rule gather_family:
     input:
         records=expand("results/llm/family/{member}/training.json", member=MEMBERS),
-        losses=expand("results/llm/losses/python/{model}.csv", model=FAMILY_MODELS),
+        losses=expand("results/llm/family_losses/{curve}.csv", curve=FAMILY_CURVES),
         overlaps="results/tables/llm_overlaps.csv",
     output:
         "results/tables/llm_family.csv",

@@ -2,6 +2,13 @@
 # job draws those of one module, since loading the libraries takes longer than drawing.
 # results/figures/{figure}.svg and .png; results/pages/{table}.html.
 
+# The figures on the overview that are drawn; the first one opens the report.
+OVERVIEW = [
+    figure
+    for figure in read_overview(ROOT / "workflow" / "figures.yaml")
+    if figure in {figure.name for drawing in DRAWINGS.values() for figure in drawing.figures}
+]
+
 # Tables with tens of thousands of rows are not shown in the report.
 LONG_TABLES = ["toy_curves", "toy_features", "attention_phase", "attention_tokens"]
 PAGES = [
@@ -62,10 +69,7 @@ rule figures:
 
 rule draw_overview:
     input:
-        expand(
-            "results/figures/{figure}.png",
-            figure=read_overview(ROOT / "workflow" / "figures.yaml"),
-        ),
+        expand("results/figures/{figure}.png", figure=OVERVIEW),
     output:
         report(
             "results/figures/overview.png",
@@ -87,7 +91,7 @@ rule draw_overview:
 rule summarise:
     input:
         tables=[f"results/tables/{name}.csv" for name in ("claims", "toy_models", "toy_exponents")],
-        picture=f"results/figures/{read_overview(ROOT / 'workflow' / 'figures.yaml')[0]}.png",
+        picture=f"results/figures/{OVERVIEW[0]}.png",
     output:
         report(
             "results/pages/summary.html",

@@ -7,6 +7,7 @@ POINTS_ARE_REMOTE = FITS["chinchilla_points"].startswith(("https://", "http://")
 FIT_TABLES = [
     "toy_exponents",
     "toy_exponent_starts",
+    "toy_published",
     "llm_loss_fit",
     "llm_loss_intercepts",
     "width_fit",
@@ -44,6 +45,24 @@ rule fit_toy_curves:
     shell:
         "python -m scaling.fits.toy --models {input.models} --exponents {output.exponents}"
         " --starts {output.starts} > {log} 2>&1"
+
+
+rule compare_with_published:
+    input:
+        models="results/tables/toy_models.csv",
+        exponents="results/tables/toy_exponents.csv",
+    output:
+        "results/tables/toy_published.csv",
+    log:
+        "logs/fits/published.log",
+    conda:
+        "../envs/scaling.yaml"
+    params:
+        published=PUBLISHED,
+        source=source_fingerprint("fits/comparison"),
+    shell:
+        "python -m scaling.fits.comparison --models {input.models} --exponents {input.exponents}"
+        " --published {params.published} --output {output} > {log} 2>&1"
 
 
 rule fit_language_models:
@@ -180,6 +199,12 @@ CLAIM_TABLES = [
     "toy_features",
     "toy_exponents",
     "toy_exponent_starts",
+    "toy_part_exponents",
+    "toy_one_active",
+    "interventions",
+    "intervention_exponents",
+    "mediation",
+    "mean_field",
     "llm_overlaps",
     "llm_loss_fit",
     "width_fit",

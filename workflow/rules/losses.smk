@@ -1,5 +1,6 @@
 # Losses of language models on texts: the family on the held-out part of its corpus, the catalogue on the texts of the config.
-# results/llm/texts/{text}.jsonl: documents of a data set of the Hub. results/llm/losses/{text}/{model}.csv: one row.
+# results/llm/texts/{text}.jsonl: documents of a data set of the Hub. results/llm/losses/{text}/{model}.csv: one row;
+# results/llm/family_losses/{curve}.csv: one row per model of the family with this gamma and learning-rate factor.
 
 LOSSES = config["llm"]["losses"]
 TEXTS = by_name(LOSSES["texts"], ["name"], "losses: texts")
@@ -8,14 +9,8 @@ for name, entry in TEXTS.items():
         raise WorkflowError(
             f"config: llm: losses: texts: {name} needs either path or dataset; python alone has neither"
         )
-# The family is scored on every token of its held-out documents, with at least half a context before it.
-FAMILY_TEXT = {
-    "windows": "strided",
-    "window": FAMILY_RECIPE.context,
-    "stride": FAMILY_RECIPE.stride,
-}
 # (text, model): settings of the evaluation
-EVALUATIONS = {("python", model): FAMILY_TEXT for model in FAMILY_MODELS} | {
+EVALUATIONS = {
     (text, model): entry
     for text, entry in TEXTS.items()
     for model in STUDIED
@@ -90,12 +85,48 @@ rule measure_loss:
         " {params.precision} --attempt {params.attempt} --record-failure --output {output:q} > {log:q} 2>&1"
 
 
+# The family is scored on every token of its held-out documents, with at least half a context before it. One job
+# measures a curve, since loading the libraries takes longer than measuring a model.
+rule measure_family_losses:
+    input:
+        checkpoints=lambda wildcards: [
+            f"results/llm/family/{member.name}/{file}"
+            for member in asked(FAMILY_CURVES, wildcards.curve, "curve")
+            for file in CHECKPOINT
+        ],
+        text=CORPUS["held_out"],
+    output:
+        "results/llm/family_losses/{curve}.csv",
+    log:
+        "logs/llm/family_losses/{curve}.log",
+    wildcard_constraints:
+        curve="[^/]+",
+    conda:
+        "../envs/scaling.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        models=lambda wildcards: [member.name for member in FAMILY_CURVES[wildcards.curve]],
+        paths=lambda wildcards: [
+            f"results/llm/family/{member.name}" for member in FAMILY_CURVES[wildcards.curve]
+        ],
+        family=lambda wildcards: FAMILY_CURVES[wildcards.curve][0].family,
+        windows=f"--windows strided --window {FAMILY_RECIPE.context} --stride {FAMILY_RECIPE.stride}",
+        precision=command_options(LOSSES, "batch_tokens", "dtype"),
+        source=source_fingerprint("llm/losses"),
+    shell:
+        "python -m scaling.llm.losses --model {params.models} --path {params.paths} --family {params.family}"
+        " --text {input.text} --dataset python {params.windows} {params.precision} --record-failure --output {output:q} > {log:q} 2>&1"
+
+
 rule gather_losses:
     input:
+        [f"results/llm/losses/{text}/{model}.csv" for text, model in EVALUATIONS],
+        # Members with another learning rate only check the recipe's.
         [
-            f"results/llm/losses/{text}/{model}.csv"
-            for text, model in EVALUATIONS
-            if model in STUDIED
+            f"results/llm/family_losses/{curve}.csv"
+            for curve, (member, *_) in FAMILY_CURVES.items()
+            if member.learning_rate_factor == 1
         ],
     output:
         "results/tables/llm_losses.csv",

@@ -3,6 +3,8 @@
 
 TOY_CELLS = distinct_cells(config["toy"])
 TOY_CURVES = cells_by_curve(config["toy"])
+# A figure is drawn, reported and put on the overview only if the config trains the models that it needs.
+DRAWINGS = drawn(read_drawings(ROOT / "workflow" / "figures.yaml"), TOY_CELLS.values())
 TOY_TABLES = ["toy_models", "toy_curves", "toy_features"]
 
 

@@ -82,10 +82,19 @@ class Member:
         return f"local_gamma{self.gamma:g}"
 
     @property
+    def factor(self) -> str:
+        """The learning-rate factor as a part of names; empty for the recipe's own rate."""
+        return "" if self.learning_rate_factor == 1 else f"_lr{self.learning_rate_factor:g}"
+
+    @property
+    def curve(self) -> str:
+        """Name of the members that differ from it in width and seed alone."""
+        return f"{self.family}{self.factor}"
+
+    @property
     def name(self) -> str:
         """Its name in the tables; also its path below results/llm/family."""
-        factor = "" if self.learning_rate_factor == 1 else f"_lr{self.learning_rate_factor:g}"
-        return f"{self.family}/m{self.m}{factor}_seed{self.seed}"
+        return f"{self.family}/m{self.m}{self.factor}_seed{self.seed}"
 
 
 def n_heads(m: int, recipe: Recipe) -> int:
@@ -113,6 +122,14 @@ def members(grids: Iterable[Mapping[str, Any]], recipe: Recipe) -> dict[str, Mem
             if found.setdefault(member.name, member) != member:
                 raise InputError(f"{member} and {found[member.name]} share a name; give gammas that differ in 6 digits")
     return found
+
+
+def by_curve(found: Mapping[str, Member]) -> dict[str, list[Member]]:
+    """Return the members by the name of their curve."""
+    curves: dict[str, list[Member]] = {}
+    for member in found.values():
+        curves.setdefault(member.curve, []).append(member)
+    return curves
 
 
 def recipe_of(section: Mapping[str, Any]) -> Recipe:
