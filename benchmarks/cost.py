@@ -1,12 +1,12 @@
-"""Predict what the toy models of a config cost on the CPU engine, from a timed sample of them.
+"""Predict the training time of the toy models of a config on the CPU engine from a timed sample.
 
     python -m benchmarks.cost config.yaml config/paper.yaml
 
-A random sample of the models of each experiment is timed over the first fifth of its training (the costly part, in
-which many outputs are positive, and the start of the cheap one); the rest counts at the rate of the last steps timed.
-A model of the time a step takes, c_0 + c_1 |U| n m + c_2 A n + c_3 n m with |U| and A the expected numbers of features
-active in a batch and of active entries, is fitted to the sample, for both signs of gamma apart, on relative errors and
-with coefficients that are not negative; it prices all models. Seconds are of one core (process time).
+A random sample of the models of each experiment is timed over the first fifth of its training: the slow phase, in which
+many outputs are positive, and the start of the fast phase. The remaining steps are extrapolated from the last steps
+timed. The time per step is modelled as c_0 + c_1 |U| n m + c_2 A n + c_3 n m, where |U| and A are the expected numbers
+of active features and active entries in a batch. The coefficients are fitted to relative errors, nonnegative, and
+separate for both signs of gamma; they predict the time of all models. Times are process times on one core.
 """
 
 import argparse
@@ -28,18 +28,18 @@ from scaling.toy.recipe import Recipe, initial_state
 from scaling.toy.study import experiments
 
 
-TIMED = 0.2  # share of the steps that is timed
-WINDOWS = 10  # of the timed steps; the last one gives the rate of the rest
+TIMED = 0.2  # share of the steps that are timed
+WINDOWS = 10  # parts of the timed steps; the last one gives the rate of the remaining steps
 SCHEMAS = Path(__file__).parent.parent / "workflow" / "schemas"
 
 
 def read_toy(files: Iterable[str]) -> dict[str, Any]:
-    """The `toy` section of config files merged in their order, as Snakemake does."""
+    """Return the `toy` section of config files, merged in order as by Snakemake."""
     return dict(with_defaults(merged(files)["toy"], read_schemas(SCHEMAS)["toy"]))
 
 
 def timed_seconds(cell: Cell, recipe: Recipe, limit: float) -> float:
-    """CPU seconds that training a cell takes, from its first fifth or, where that takes longer, the first `limit` s."""
+    """Estimate the CPU seconds of training a cell from its first fifth, or from the first `limit` s."""
     initial, samples, _ = cell.random_streams()
     W, b = initial_state(cell.n, cell.m, initial, cell.initial_bias)
     engine = NumbaEngine(W, b, cell.p, cell.gamma, recipe, samples, cell.learning_rate_factor)
@@ -55,7 +55,7 @@ def timed_seconds(cell: Cell, recipe: Recipe, limit: float) -> float:
 
 
 def terms(cell: Cell, recipe: Recipe) -> NDArray[np.float64]:
-    """What the time of a training is taken to be linear in, shape (8,): four terms for each sign of gamma."""
+    """Return the predictors of the training time, shape (8,): four terms for each sign of gamma."""
     active = -np.expm1(recipe.batch_size * np.log1p(-np.minimum(cell.p, 1 - 1e-12))).sum()
     entries = recipe.batch_size * cell.p.sum()
     step = np.array([1, active * cell.n * cell.m, entries * cell.n, cell.n * cell.m])
@@ -64,7 +64,7 @@ def terms(cell: Cell, recipe: Recipe) -> NDArray[np.float64]:
 
 
 class CostModel:
-    """Seconds of a training, fitted to a timed sample; relative_error is the standard deviation over the sample."""
+    """Training time fitted to a timed sample; relative_error is the standard deviation over the sample."""
 
     def __init__(self, cells: Sequence[Cell], recipes: Sequence[Recipe], seconds: NDArray[np.float64]) -> None:
         design = np.array([terms(cell, recipe) for cell, recipe in zip(cells, recipes, strict=True)])
@@ -78,7 +78,7 @@ class CostModel:
 
 
 def predict(toy: dict[str, Any], sample: int, limit: float) -> tuple[CostModel, dict[str, list[float]]]:
-    """The model, fitted to about `sample` cells of each experiment, and the predicted seconds of each cell by part."""
+    """Fit the model to about `sample` cells per experiment; returns it and predicted seconds by experiment."""
     study = {experiment: cells for experiment, cells in experiments(toy).items() if cells}
     recipes = {name: Recipe(**settings) for name, settings in toy["trainings"].items()}
     rng = np.random.default_rng(0)
@@ -98,22 +98,22 @@ def predict(toy: dict[str, Any], sample: int, limit: float) -> tuple[CostModel, 
 
 
 def main() -> None:
-    """Print one row an experiment, then all models, each counted once."""
+    """Print one row per experiment, then the total with each model counted once."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", nargs="+", help="config files, in the order of --configfile")
-    parser.add_argument("--sample", type=int, default=20, help="models timed of each experiment")
-    parser.add_argument("--limit", type=float, default=60, help="CPU seconds a timed model at most")
-    parser.add_argument("--cores", type=int, default=2, help="jobs side by side")
+    parser.add_argument("--sample", type=int, default=20, help="number of models to time per experiment")
+    parser.add_argument("--limit", type=float, default=60, help="largest number of CPU seconds per timed model")
+    parser.add_argument("--cores", type=int, default=2, help="number of parallel jobs")
     arguments = parser.parse_args()
     with threadpool_limits(1):
         model, parts = predict(read_toy(arguments.config), arguments.sample, arguments.limit)
-    print(f"\n{'experiment':24} models  s a model  CPU hours  hours on {arguments.cores} cores")
+    print(f"\n{'experiment':24} models  s/model    CPU hours  hours on {arguments.cores} cores")
     for experiment, seconds in parts.items():
         hours = sum(seconds) / 3600
         print(
             f"{experiment:24} {len(seconds):6d} {np.mean(seconds):10.1f} {hours:10.2f} {hours / arguments.cores:10.2f}"
         )
-    print(f"relative error of one model's time: {model.relative_error:.2f}; a model of two experiments is trained once")
+    print(f"relative error of the time of one model: {model.relative_error:.2f}; shared models are trained once")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Time and coverage of the fits: `python -m benchmarks.fits --points svg_extracted_data.csv [--starts 4500]`.
+"""Measure time and coverage of the fits: `python -m benchmarks.fits --points svg_extracted_data.csv [--starts 4500]`.
 
 1. The Chinchilla law on 240 points: one fit, 4000 bootstrap refits, and the grid of L-BFGS starts on the same points
    and objective (Besiroglu et al. 2024), with the share of its starts that reach the optimum.
-2. Coverage of nominal 95 % intervals over 200 synthetic sets a fit: the toy line, the language-model fit, the
+2. Coverage of nominal 95 % intervals over 200 synthetic sets per fit: the toy line, the language-model fit, the
    Chinchilla law.
 
-One thread, one process. On a busy machine compare CPU times, not wall times.
+One thread, one process. On a busy machine, compare CPU times, not wall times.
 """
 
 import argparse
@@ -40,7 +40,7 @@ GRID = list(
 
 
 def seconds(work: Callable[[], object], repeats: int = 1) -> FloatArray:
-    """Wall and CPU time of one call of `work`: medians over repeats; shape (2,)."""
+    """Return wall and CPU time of one call of `work`, medians over repeats; shape (2,)."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter(), time.process_time()
@@ -50,7 +50,7 @@ def seconds(work: Callable[[], object], repeats: int = 1) -> FloatArray:
 
 
 def grid_of_starts(frame: pd.DataFrame, starts: int, delta: float = 1e-3) -> tuple[FloatArray, FloatArray]:
-    """Wall and CPU seconds a start, and objectives, of L-BFGS-B (numerical gradients) from cells of the grid."""
+    """Return wall and CPU seconds per start, and objectives, of L-BFGS-B (numerical gradients) from the grid."""
     log_N, log_D, log_L = (np.log(frame[name].to_numpy()) for name in ("parameters", "tokens", "loss"))
 
     def objective(theta: FloatArray) -> float:
@@ -67,7 +67,7 @@ def grid_of_starts(frame: pd.DataFrame, starts: int, delta: float = 1e-3) -> tup
 
 
 def speed(frame: pd.DataFrame, starts: int) -> None:
-    """Print the first part."""
+    """Print the time measurements."""
     x, loss = [frame["parameters"], frame["tokens"]], frame["loss"]
     law = power_sum.fit(x, loss)
     one = seconds(lambda: power_sum.fit(x, loss), repeats=21)

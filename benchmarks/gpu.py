@@ -2,8 +2,8 @@
 
     python -m benchmarks.gpu config.yaml config/paper.yaml
 
-One line on a machine with a GPU; without one it runs on the CPU, where only small configs make sense. A step costs the
-same at all times, so a few hundred steps of each stack tell the time of its whole training.
+Requires a GPU; without one it runs on the CPU, which is useful only for small configs. The time per step is constant,
+so a few hundred steps of each stack give the time of the whole training.
 """
 
 import argparse
@@ -22,8 +22,8 @@ from scaling.toy.study import stacks
 from scaling.toy.training import stack_memory, stacks_that_fit
 
 
-FIRST = 5  # steps that are not timed: the libraries' first calls and the capture of the graph
-TAIL = 100  # losses that the comparison of precisions averages
+FIRST = 5  # steps before timing: first calls of libraries and capture of the graph
+TAIL = 100  # losses averaged in the comparison of precisions
 
 
 def device() -> str:
@@ -31,7 +31,7 @@ def device() -> str:
 
 
 def engine(cells: Sequence[Cell], recipe: Recipe, cuda_graph: bool = True, tf32: bool = False) -> TorchStack:
-    """A stack of these cells, as scaling.toy.training makes it."""
+    """Return a stack of these cells, built as in scaling.toy.training."""
     W, b = zip(
         *(initial_state(cell.n, cell.m, cell.random_streams()[0], cell.initial_bias) for cell in cells), strict=True
     )
@@ -50,15 +50,15 @@ def engine(cells: Sequence[Cell], recipe: Recipe, cuda_graph: bool = True, tf32:
 
 
 def seconds_a_step(advance: Callable[[int], object], steps: int) -> float:
-    """Mean time of `steps` steps, after the first few."""
+    """Return the mean time of `steps` steps, after the first few."""
     advance(FIRST)
     start = time.perf_counter()
-    advance(steps)  # returns losses, so the device has done its work
+    advance(steps)  # returns losses, so the device has finished
     return (time.perf_counter() - start) / steps
 
 
 def plain_step(cell: Cell, recipe: Recipe, steps: int) -> float:
-    """Mean time of a step of the plain loop on the same device."""
+    """Return the mean time per step of the plain loop on the same device."""
     W, b = (
         torch.from_numpy(part).to(device())
         for part in initial_state(cell.n, cell.m, cell.random_streams()[0], cell.initial_bias)
@@ -75,7 +75,7 @@ def plain_step(cell: Cell, recipe: Recipe, steps: int) -> float:
 
 
 def time_grid(groups: dict[str, list[Cell]], recipes: dict[str, Recipe], steps: int) -> float:
-    """Print a row a stack; returns the seconds of all trainings in full."""
+    """Print one row per stack; returns the predicted seconds of all full trainings."""
     print(f"{'stack':44} models  ms per step  us per model  GiB taken  GiB counted  minutes")
     total = 0.0
     for name, cells in groups.items():
@@ -121,8 +121,8 @@ def main() -> None:
     """Print the three tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", nargs="+", help="config files, in the order of --configfile")
-    parser.add_argument("--steps", type=int, default=200, help="timed of each stack")
-    parser.add_argument("--precision-steps", type=int, default=4000, help="trained for the comparison of precisions")
+    parser.add_argument("--steps", type=int, default=200, help="number of timed steps per stack")
+    parser.add_argument("--precision-steps", type=int, default=4000, help="training steps to compare precisions")
     arguments = parser.parse_args()
     toy = read_toy(arguments.config)
     recipes = {name: Recipe(**settings) for name, settings in toy["trainings"].items()}

@@ -1,11 +1,11 @@
-"""Time and memory of measuring a head: `python -m benchmarks.llm_overlaps [--rows 152064 --columns 8192]`.
+"""Measure time and memory of measuring a head: `python -m benchmarks.llm_overlaps [--rows 152064 --columns 8192]`.
 
-1. A seeded random bfloat16 head is served by a Hub on 127.0.0.1 and measured by `python -m scaling.llm.overlaps`, as a
-   job of the pipeline is: bytes read, wall time, peak memory.
+1. A seeded random bfloat16 head is served by a Hub on 127.0.0.1 and measured by `python -m scaling.llm.overlaps`, as in
+   a job of the pipeline: bytes read, wall time, peak memory.
 2. The mean squared overlap of a float32 matrix of GPT-2's shape from the Gram matrix, against all pairs in blocks of
    rows (what the paper's script does): the same number, and the ratio of times.
 
-One thread each. The first needs twice the head's size on disk (5 GB with the default, Qwen2.5-72B's shape).
+One thread each. Part 1 needs twice the size of the head on disk (5 GB for the default, the shape of Qwen2.5-72B).
 """
 
 import argparse
@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def write_head(folder: Path, rows: int, columns: int, seed: int) -> None:
-    """A repository with one bfloat16 matrix: standard normal numbers and a common direction, 1/4 of a row's square."""
+    """Write a repository with one bfloat16 matrix: normal numbers and a common direction with 1/4 of a row's square."""
     folder.mkdir(parents=True)
     config = {"model_type": "qwen2", "tie_word_embeddings": False, "vocab_size": rows}
     (folder / "config.json").write_text(json.dumps(config))
@@ -48,7 +48,7 @@ def write_head(folder: Path, rows: int, columns: int, seed: int) -> None:
 
 
 def measure_served(rows: int, columns: int, seed: int) -> dict[str, object]:
-    """Part 1: what one job of the pipeline takes."""
+    """Part 1: time and memory of one job of the pipeline."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_head(folder / "repositories/synthetic/head", rows, columns, seed)
@@ -68,7 +68,7 @@ def measure_served(rows: int, columns: int, seed: int) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class InMemory:
-    """A matrix in memory, handed out in blocks."""
+    """A matrix in memory, read in blocks."""
 
     W: np.ndarray
 
@@ -84,7 +84,7 @@ class InMemory:
 
 
 def by_pairs(W: np.ndarray, block: int = 1024) -> float:
-    """Mean squared overlap from all pairs, a block of rows against all rows at a time."""
+    """Return the mean squared overlap from all pairs, one block of rows with all rows at a time."""
     w = W / np.linalg.norm(W, axis=1, keepdims=True)
     total = 0.0
     for start in range(0, len(w), block):
@@ -93,7 +93,7 @@ def by_pairs(W: np.ndarray, block: int = 1024) -> float:
 
 
 def against_pairs(rows: int, columns: int, seed: int) -> dict[str, float]:
-    """Part 2: survey of the rows, raw and centred overlap from Gram matrices, against the raw one from pairs."""
+    """Part 2: survey of the rows, raw and centred overlaps from Gram matrices, compared with all pairs."""
     rng = np.random.default_rng(seed)
     W = rng.standard_normal((rows, columns), dtype=np.float32) + rng.standard_normal(columns, dtype=np.float32)
     matrix = InMemory(W)

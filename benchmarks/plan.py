@@ -18,9 +18,9 @@ ROOT = Path(__file__).parent.parent
 
 
 def main() -> None:
-    """Print the seconds that the plan took, of the clock and of the processor."""
+    """Print the wall and CPU seconds of the plan."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", type=int, default=5000, help="about how many")
+    parser.add_argument("--models", type=int, default=5000, help="approximate number of models")
     arguments = parser.parse_args()
     gammas = arguments.models // 100
     grid = {

@@ -18,13 +18,13 @@ def test_every_iteration_is_that_of_scikit_learn() -> None:
     assert row["max_difference"] < 1e-12
 
 
-def test_iris_differs_at_ties_alone() -> None:
+def test_iris_differs_only_at_ties() -> None:
     row = k_means_study.lloyd_row("iris", 0.0, starts=20)
     assert row["n_different"] == row["n_different_with_tie"] > 0
     assert k_means_study.lloyd_row("iris", 1e-6, starts=20)["n_different"] == 0
 
 
-def test_an_empty_centre_keeps_its_place_and_ties_are_shared() -> None:
+def test_an_empty_centre_does_not_move_and_ties_are_split() -> None:
     X = np.array([[-1.0], [0.0], [1.0]])
     C = np.array([[-1.0], [1.0], [100.0]])
     R = k_means.assign(X, C)
@@ -34,7 +34,7 @@ def test_an_empty_centre_keeps_its_place_and_ties_are_shared() -> None:
 
 @settings(derandomize=True, max_examples=30, deadline=None)
 @given(st.integers(2, 5), st.integers(0, 10**6))
-def test_the_circuit_is_lloyd_s_loop_and_never_raises_the_inertia(k: int, seed: int) -> None:
+def test_the_circuit_is_lloyd_s_loop_and_never_increases_the_inertia(k: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(30, 3))
     path = k_means.run(X, k_means.start(X, k, rng))
@@ -61,7 +61,7 @@ def test_soft_k_means_is_expectation_maximisation_and_tends_to_lloyd() -> None:
     np.testing.assert_allclose(k_means.run(X, C, beta=1e6, layers=5)[-1], hard, atol=1e-12)
 
 
-def test_soft_centres_part_at_the_critical_beta() -> None:
+def test_soft_centres_separate_at_the_critical_beta() -> None:
     X = k_means_study.points("iris")
     C, critical = k_means.start(X, 3, np.random.default_rng(0)), k_means.critical_beta(X)
     assert critical == pytest.approx(1 / np.linalg.svd(X - X.mean(0))[1][0] ** 2 * len(X))

@@ -55,7 +55,7 @@ def test_lorentz_distance_is_euclidean_without_curvature_and_lifts_onto_the_hype
     assert kernel.lorentz_lift(np.zeros((1, 3)))[1].tolist() == [[0, 0, 0]]
 
 
-def test_infinite_beta_shares_ties_and_is_the_limit() -> None:
+def test_infinite_beta_splits_ties_and_is_the_limit() -> None:
     q, k = np.array([[0.0]]), np.array([[1.0], [-1.0], [3.0]])
     hard = kernel.attention_weights(q, k, beta=np.inf, similarity=kernel.minus_half_squared_distance)
     assert hard.tolist() == [[0.5, 0.5, 0]]

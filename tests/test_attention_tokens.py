@@ -26,7 +26,7 @@ def test_velocity_by_loops(flow: sphere.Flow) -> None:
         np.testing.assert_allclose(found, pull - (pull @ x[i]) * x[i], atol=1e-14)
 
 
-def test_causal_tokens_see_earlier_ones_alone() -> None:
+def test_causal_tokens_see_only_earlier_ones() -> None:
     x = tokens(6, 3)
     whole = sphere.velocity(x, 2.0, causal=True)
     for i in range(1, 7):
@@ -77,7 +77,7 @@ def test_the_euler_curve_is_that_of_orthogonal_tokens() -> None:
 
 @settings(derandomize=True, max_examples=25, deadline=None)
 @given(st.integers(2, 8), st.integers(2, 5), st.floats(0.1, 6), st.integers(0, 1000), st.sampled_from(["SA", "USA"]))
-def test_both_flows_climb_the_energy_at_the_stated_rate(
+def test_both_flows_increase_the_energy_at_the_predicted_rate(
     n: int, d: int, beta: float, seed: int, flow: sphere.Flow
 ) -> None:
     x = tokens(n, d, seed)
@@ -125,7 +125,7 @@ def test_renyi_centres_by_hand_and_the_parking_constant() -> None:
     assert circle.parking_constant() == pytest.approx(0.7475979202, abs=1e-9)
 
 
-def test_three_clusters_survive_below_minus_two_thirds_alone() -> None:
+def test_three_clusters_survive_only_below_minus_two_thirds() -> None:
     table = circle_study.synchronisation_table(steps=4000)
     near = table[(table["beta"] + 2 / 3).abs() > 0.03]  # slow at the threshold
     assert ((near["n_clusters"] == 3) == (near["stiffness"] > 0)).all()

@@ -39,7 +39,7 @@ def test_gpu_times_every_stack_one_curve_and_two_precisions(study: str) -> None:
     assert len(re.findall(r"^tiny/power_law_n40_\S+gamma-0.5/m\d_seed0 +\d", found, re.MULTILINE)) == 3
 
 
-def test_cost_prices_every_experiment(study: str) -> None:
+def test_cost_predicts_every_experiment(study: str) -> None:
     found = output("benchmarks.cost", study, "--sample", "3", "--cores", "4")
     assert len(re.findall(r"^timed ", found, re.MULTILINE)) == 6
     assert re.search(r"^decay_sweep +12 +\d", found, re.MULTILINE)

@@ -14,7 +14,7 @@ RECORDED = Path(__file__).parents[1] / "resources" / "recorded"
 
 
 @pytest.mark.parametrize("name", ["bigram_exponents", "bigram_excess", "bigram_rivals", "time_exponents"])
-def test_a_missing_table_is_said(tmp_path: Path, name: str) -> None:
+def test_a_missing_table_is_reported(tmp_path: Path, name: str) -> None:
     block: Callable[[Path], str] = getattr(bigram_blocks, name)
     assert block(tmp_path) == NOT_RECORDED
     assert block(RECORDED).startswith("| m")

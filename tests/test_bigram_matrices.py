@@ -89,7 +89,7 @@ def test_sparse_rows_have_their_number_of_successors() -> None:
     assert set((made("sparse", successors=5).P > 0).sum(axis=1)) == {5}
 
 
-def test_the_spectrum_is_the_one_asked_for() -> None:
+def test_the_spectrum_is_the_requested_one() -> None:
     n, rng = 40, np.random.default_rng(0)
     matrix = matrices.spectrum(matrices.power_law(n, 0.0), 1.0, rng)
     logits = np.log(matrix.P * n)

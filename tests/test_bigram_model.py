@@ -58,7 +58,7 @@ def test_value_and_gradient_are_those_of_autograd(tied: bool, gamma: float, make
     np.testing.assert_allclose(gradient.b, b.grad, atol=1e-13)
 
 
-def test_single_precision_differs_by_rounding_alone() -> None:
+def test_single_precision_differs_only_by_rounding() -> None:
     matrix, weights = random_matrix(40), random_weights(40, 5)
     double, single = (model.excess_and_gradient(Target.of(matrix, kind), weights) for kind in (np.float64, np.float32))
     assert single[0] == pytest.approx(double[0], rel=1e-5)
@@ -232,7 +232,7 @@ def test_wrong_models_are_named(models: list[dict], message: str) -> None:
         cells({**SECTION, "models": models})
 
 
-def test_commands_train_and_measure_what_the_config_asks_for(tmp_path: Path, monkeypatch) -> None:
+def test_commands_train_and_measure_what_the_config_lists(tmp_path: Path, monkeypatch) -> None:
     for job in jobs(SECTION).values():
         arguments = [*training_arguments(job, SECTION), "--folder", str(tmp_path / "models")]
         monkeypatch.setattr(sys, "argv", ["training", *arguments])

@@ -14,7 +14,7 @@ RECORDED = Path(__file__).parents[1] / "resources" / "recorded"
 
 
 @pytest.mark.parametrize("name", ["toy_correlation", "correlation_exponents"])
-def test_a_missing_table_is_said(tmp_path: Path, name: str) -> None:
+def test_a_missing_table_is_reported(tmp_path: Path, name: str) -> None:
     (tmp_path / f"{name}.csv").write_bytes((RECORDED / f"{name}.csv").read_bytes())
     assert correlation(tmp_path) == NOT_RECORDED
 

@@ -64,7 +64,7 @@ def test_every_figure_says_what_is_missing(name: str, nearly_empty: Study, tmp_p
     style.save(figure, tmp_path / "a.png")
 
 
-def test_the_line_beneath_says_what_was_trained(full: Study, nearly_empty: Study) -> None:
+def test_the_line_below_says_what_was_trained(full: Study, nearly_empty: Study) -> None:
     assert "n = 1000 features; m = 10–63; γ = −0.556; α = 0, 1, 2; E = 1; 20000 steps; 4 seeds; bars: seed SD" in words(
         toy.FIGURES["fig6_geometry"](full)
     )

@@ -113,7 +113,7 @@ def test_missing_tables_are_named(tmp_path: Path, call: Callable[..., None]) -> 
         published.read(SHAPES, ["colour"])
 
 
-def test_measured_losses_are_fitted_beside_the_published(tmp_path: Path, call: Callable[..., None]) -> None:
+def test_measured_losses_are_fitted_in_addition_to_the_published(tmp_path: Path, call: Callable[..., None]) -> None:
     m = np.array([16, 32, 64, 128])
     rows = {"model": [f"m{width}" for width in m], "family": "local", "dataset": "python", "m": m}
     measured = pd.DataFrame(rows | {"loss": 3 + 20 / m, "source": "local", "status": "measured"})
@@ -213,7 +213,7 @@ def test_two_points_are_a_status(n: int) -> None:
     tables.validate("chinchilla_fit", fits, "test")
 
 
-def test_excluding_more_points_than_there_are_is_an_input_error() -> None:
+def test_excluding_too_many_points_is_an_input_error() -> None:
     with pytest.raises(InputError, match=r"excluded points must be 0 \.\. 4, got 5"):
         chinchilla.kept(np.arange(1.0, 6), 5)
 

@@ -133,7 +133,7 @@ def test_constant_test_has_its_size(random: np.random.Generator) -> None:
     assert 0.01 <= rejected / 200 <= 0.09
 
 
-def test_forms_that_six_widths_cannot_tell_apart_are_undecided(random: np.random.Generator) -> None:
+def test_forms_that_six_widths_cannot_distinguish_are_undecided(random: np.random.Generator) -> None:
     decision = forms.decide(SIX, SIX**-0.05 * np.exp(0.05 * random.standard_normal(6)))
     assert decision.form == "undecided"
     assert "less than 4" in decision.reason

@@ -84,7 +84,7 @@ def test_files_and_folders_are_documents(tmp_path: Path) -> None:
         ("list.jsonl", b'["a"]\n', "a line is not an object"),
     ],
 )
-def test_what_is_no_text_is_named(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
+def test_a_source_that_is_not_text_is_named(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=message):

@@ -224,7 +224,7 @@ def test_the_checkpoint_is_measured_like_any_other(corpus: Path, tmp_path: Path)
     assert 0 < losses.evaluate(asked)["loss"] < math.log(300) - 1
 
 
-def test_a_training_cut_short_leaves_nothing(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_training_leaves_nothing(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "family" / "m16"
     monkeypatch.setattr(training, "RECORD", "no such folder/training.json")
     with pytest.raises(FileNotFoundError):
@@ -323,7 +323,7 @@ def test_the_table_joins_training_and_geometry(table: pd.DataFrame) -> None:
         family_table(records(), failed, measured_heads())
 
 
-def test_a_record_that_is_none_is_named(tmp_path: Path) -> None:
+def test_an_invalid_record_is_named(tmp_path: Path) -> None:
     (tmp_path / "cut.json").write_text('{"m": ')
     for name in ("cut.json", "missing.json"):
         with pytest.raises(InputError, match="not the record of a training"):

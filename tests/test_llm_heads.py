@@ -103,7 +103,7 @@ def test_local_folder_gives_the_same(repo: str, made, tmp_path: Path) -> None:
     assert (found.commit, list(tmp_path.iterdir())) == ("", [])
 
 
-def test_tied_is_told(made) -> None:
+def test_tied_heads_are_reported(made) -> None:
     root, _ = made
     tied = {repo: find_head(Folder(root / repo)).tied for repo in REPOSITORIES}
     assert {repo for repo, answer in tied.items() if answer} == {
@@ -136,7 +136,7 @@ def test_a_view_into_a_larger_storage(made, tmp_path: Path) -> None:
     assert_bit_equal(Rows(tensor), whole[40:360])
 
 
-def test_columns_that_do_not_lie_row_by_row_are_refused(made, tmp_path: Path) -> None:
+def test_a_matrix_not_stored_row_by_row_is_refused(made, tmp_path: Path) -> None:
     root, _ = made
     shutil.copytree(root / "EleutherAI/pythia-160m", tmp_path / "turned")
     state = torch.load(tmp_path / "turned/pytorch_model.bin", weights_only=True)

@@ -87,7 +87,7 @@ WEIGHT_FILES = "org/*/*o*del.*"  # model.safetensors and pytorch_model.bin
     ],
     ids=str,
 )
-def test_overcome(repo: str, kind: str, options: dict, hub: FakeHub, tmp_path: Path) -> None:
+def test_transient_failures_are_overcome(repo: str, kind: str, options: dict, hub: FakeHub, tmp_path: Path) -> None:
     hub.fault(WEIGHT_FILES, kind, **options)
     np.testing.assert_array_equal(head(hub, tmp_path, repo), WEIGHTS)
     assert hub.bytes_sent() < 2 * WEIGHTS.nbytes
@@ -100,18 +100,18 @@ def test_a_stalled_body_is_resumed(repo: str, hub: FakeHub, tmp_path: Path) -> N
     np.testing.assert_array_equal(head(hub, tmp_path, repo, patience), WEIGHTS)
 
 
-def test_cut_body_is_taken_up_where_it_ended(hub: FakeHub, tmp_path: Path) -> None:
+def test_an_interrupted_body_is_resumed_where_it_stopped(hub: FakeHub, tmp_path: Path) -> None:
     hub.fault("org/safe/model.safetensors", "cut", after=2_500_000, skip=1, times=1)
     np.testing.assert_array_equal(head(hub, tmp_path), WEIGHTS)
     assert hub.bytes_sent("org/safe/model.safetensors") <= WEIGHTS.nbytes + 33_000
 
 
-def test_many_cuts_are_fine_as_long_as_bytes_come(hub: FakeHub, tmp_path: Path) -> None:
+def test_many_interruptions_are_tolerated_while_bytes_arrive(hub: FakeHub, tmp_path: Path) -> None:
     hub.fault("org/safe/model.safetensors", "cut", after=1_100_000, skip=1, times=3)
     np.testing.assert_array_equal(head(hub, tmp_path), WEIGHTS)
 
 
-def test_the_wait_is_what_retry_after_asks_for(hub: FakeHub, tmp_path: Path, waits: list[float]) -> None:
+def test_the_wait_follows_retry_after(hub: FakeHub, tmp_path: Path, waits: list[float]) -> None:
     hub.fault("org/safe/model.safetensors", "status", code=429, headers={"Retry-After": "7"})
     np.testing.assert_array_equal(head(hub, tmp_path), WEIGHTS)
     assert waits == [7]
@@ -153,13 +153,13 @@ def test_named(kind: str, options: dict, error: type[InputError], hub: FakeHub, 
     assert not list(tmp_path.glob("cache/**/*.safetensors"))
 
 
-def test_ignored_range_is_noticed_before_the_file_is_read(hub: FakeHub, tmp_path: Path) -> None:
+def test_an_ignored_range_is_detected_before_the_file_is_read(hub: FakeHub, tmp_path: Path) -> None:
     hub.fault("org/safe/model.safetensors", "ignore_range", skip=1, times=-1)
     with pytest.raises(RangeNotSupportedError, match="hf download"):
         head(hub, tmp_path)
 
 
-def test_a_body_shorter_for_ever_is_given_up(hub: FakeHub, tmp_path: Path) -> None:
+def test_a_body_that_is_always_too_short_is_given_up(hub: FakeHub, tmp_path: Path) -> None:
     hub.fault("org/safe/model.safetensors", "cut", after=100_000, skip=1, times=-1)
     with pytest.raises(UnavailableError, match="are missing after 3 tries"):
         head(hub, tmp_path)
@@ -196,7 +196,7 @@ def test_redirects_in_a_circle(hub: FakeHub) -> None:
         remote(hub, "org/round").open("config.json")
 
 
-def test_id_that_is_none(hub: FakeHub) -> None:
+def test_an_invalid_id_is_refused(hub: FakeHub) -> None:
     for repo in ("a/b/c", "../etc", "a b", ""):
         with pytest.raises(InputError, match="not a Hub id"):
             remote(hub, repo)

@@ -199,7 +199,7 @@ def test_every_column_is_measured(checkpoint: Path, tokenizer: PreTrainedTokeniz
     assert evaluate(request(checkpoint, windows=Windows("first", 2048)))["window"] == 64  # the model's context
 
 
-def test_half_precision_is_near(checkpoint: Path) -> None:
+def test_half_precision_is_close(checkpoint: Path) -> None:
     row = evaluate(request(checkpoint, dtype="bfloat16"))
     assert row["dtype"] == "bfloat16"
     assert row["loss"] == pytest.approx(evaluate(request(checkpoint))["loss"], rel=1e-2)
@@ -251,7 +251,7 @@ def test_what_cannot_be_evaluated_is_a_row_with_its_reason(checkpoint: Path, wha
     assert np.isnan(row["loss"])
 
 
-def test_a_model_that_does_not_fit_says_the_size_it_needs(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_does_not_fit_reports_the_size_it_needs(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(losses, "free_memory", lambda _: 10**5)
     with pytest.raises(InputError, match=r"0\.0 GB of weights in float32 .* 0\.0 GB are free \(cpu\); use a larger"):
         evaluate(request(checkpoint))

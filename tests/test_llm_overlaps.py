@@ -206,7 +206,7 @@ def workflow(folder: Path, llm: dict, *arguments: str) -> subprocess.CompletedPr
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
-def test_a_failed_model_stands_in_the_table_and_is_tried_again(checkpoint: Path, tmp_path: Path) -> None:
+def test_a_failed_model_is_listed_in_the_table_and_retried(checkpoint: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
     models = [

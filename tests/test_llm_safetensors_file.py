@@ -112,7 +112,7 @@ def test_every_type_has_the_size_that_the_library_gives_it(dtype: str) -> None:
         with_other().encode("utf-16"),
     ],
 )
-def test_a_bad_header_is_refused_by_both(header: str | bytes, tmp_path: Path) -> None:
+def test_an_invalid_header_is_refused_by_both(header: str | bytes, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(file_content(header))
     assert by_library(tmp_path / "x") is None
     with pytest.raises(UnsupportedCheckpointError) as caught:

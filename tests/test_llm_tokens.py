@@ -103,7 +103,7 @@ def test_tokenizers_of_models(tmp_path: Path) -> None:
         read_tokenizer(tmp_path / "tokenizer.json")
 
 
-def test_norms_that_are_none(tmp_path: Path) -> None:
+def test_a_file_without_norms_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("x")
     for path in (tmp_path / "x", tmp_path / "none"):
         with pytest.raises(InputError, match="not the norms of a head"):

@@ -106,12 +106,12 @@ def test_files_that_a_job_reads(tmp_path: Path) -> None:
     assert captions == ["../report/tables/claims.rst", "../report/tables/any.rst"]
 
 
-def test_what_no_experiment_asks_for_is_named() -> None:
+def test_a_model_in_no_experiment_is_named() -> None:
     with pytest.raises(WorkflowError, match="no experiment in the config requests the model x"):
         jobs.asked({}, "x", "model")
 
 
-def test_larger_trainings_ask_for_more() -> None:
+def test_larger_trainings_request_more() -> None:
     small, large = Cell(n=1000, m=10, gamma=0.0), Cell(n=10_000, m=1000, gamma=0.0)
     toy = {"trainings": {"paper": {}}}
     assert jobs.training_minutes(small, toy) == 11
@@ -135,7 +135,7 @@ def test_models_of_packages_that_are_not_installed_are_left_out(capsys: pytest.C
     assert "away: left out" in capsys.readouterr().err
 
 
-def test_a_failure_is_tried_again(tmp_path: Path) -> None:
+def test_a_failure_is_retried(tmp_path: Path) -> None:
     assert jobs.attempt(str(tmp_path / "none.csv"), "llm_overlaps") == 1
     (tmp_path / "old.csv").write_text("model\nx\n")
     assert jobs.attempt(str(tmp_path / "old.csv"), "llm_overlaps") == 1

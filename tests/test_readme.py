@@ -128,7 +128,7 @@ def test_a_claim_is_one_row_however_many_settings(recorded: Path) -> None:
     assert text.endswith("Not run in this study, with how to run them in the note of the table: three (1 row).")
 
 
-def test_every_setting_stands_in_the_whole_table(recorded: Path) -> None:
+def test_every_setting_is_listed_in_the_full_table(recorded: Path) -> None:
     text = blocks.all_claims(recorded)
     assert (
         "| reproduced | `made_up.one` | one | statement, Fig. 1 | a\\|b | 1 (published) | 1.021 ± 0.013 "
@@ -154,7 +154,7 @@ def test_the_exponents_are_those_of_the_table(recorded: Path) -> None:
     assert blocks.number(row["exponent"], row["exponent_stderr"]) in blocks.exponents(recorded)
 
 
-def test_the_family_is_a_row_a_width_over_seeds(recorded: Path) -> None:
+def test_the_family_has_one_row_per_width_averaged_over_seeds(recorded: Path) -> None:
     rows = blocks.family(recorded).split("\n")[2:]
     assert rows == ["| −1 | 16 | 5.250 ± 0.020 | 0.50 | 4.0/m | 8.0/m | 2 |"]
     assert "3 language models, in 3" in blocks.run(recorded)

@@ -149,7 +149,7 @@ def test_debug_logs_hold_no_token(
 
 
 @pytest.mark.parametrize("name", ASTRAY)
-def test_names_that_lead_astray(name: str, root: Path, hub: FakeHub, tmp_path: Path) -> None:
+def test_file_names_that_leave_the_folder_are_refused(name: str, root: Path, hub: FakeHub, tmp_path: Path) -> None:
     """From an index of shards, in a folder and on the Hub: nothing is asked for, nothing written outside."""
     with pytest.raises(BadFileError, match="plain file name"):
         plain(name, "x")
@@ -165,7 +165,7 @@ def test_names_that_lead_astray(name: str, root: Path, hub: FakeHub, tmp_path: P
         local_copy(remote(hub), name, tmp_path / "kept")
 
 
-def test_repositories_and_revisions_that_lead_astray(hub: FakeHub) -> None:
+def test_invalid_repositories_and_revisions_are_refused(hub: FakeHub) -> None:
     for repo in ("../x", "a/../b", "/etc", "a/b/c", "a\0b", "x" * 300):
         with pytest.raises(InputError, match="not a Hub id"):
             remote(hub, repo)
@@ -221,7 +221,7 @@ def test_a_hub_that_fails_is_not_taken_for_a_corrupt_file(repo: str, hub: FakeHu
             load_head(remote(hub, repo), tmp_path / "kept")
 
 
-def test_a_config_cannot_ask_for_endless_layers(root: Path) -> None:
+def test_a_config_cannot_request_too_many_layers(root: Path) -> None:
     for config in ({"num_hidden_layers": 10**9}, {"text_config": {"n_layer": 10**9}}, {"num_local_experts": 10**9}):
         (root / "org/safe/config.json").write_text(json.dumps({"model_type": "mixtral", **config}))
         with pytest.raises(UnsupportedCheckpointError, match="at most 2000"):
@@ -239,7 +239,7 @@ def test_a_pickle_of_many_marks_takes_linear_time(root: Path) -> None:
         load_head(Folder(root / "org/torch"), root)
 
 
-def test_a_full_disk_is_said_before_a_head_is_fetched(
+def test_a_full_disk_is_reported_before_a_head_is_fetched(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tensor, found = load_head(Folder(root / "org/safe"), root)

@@ -89,7 +89,7 @@ def test_impossible_correlations_are_named(rho: float, block_size: int, message:
 
 
 @pytest.mark.parametrize("rho", [0.2, 0.4])
-def test_the_other_attempt_changes_the_frequencies(rho: float) -> None:
+def test_the_mixed_rule_changes_the_frequencies(rho: float) -> None:
     p = frequencies("power_law", 60, 1.0, 1.0)
     p = np.minimum(p, rho)
     rng = np.random.default_rng(0)

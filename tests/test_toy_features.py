@@ -122,7 +122,7 @@ def test_every_place_in_the_batch_is_alike_and_neighbours_are_independent() -> N
     assert stats.binomtest(int((active[1:] & active[:-1]).sum()), 49 * 3000, 0.02**2).pvalue > ALARM
 
 
-def test_active_features_a_sample_as_in_dense_draws() -> None:
+def test_active_features_per_sample_as_in_dense_draws() -> None:
     p = frequencies("power_law", 300, 1.0, 3.0)
     x = draw_dense(torch.from_numpy(p), 20_000, torch.Generator().manual_seed(4)).numpy()
     counts = [np.bincount(np.minimum((a > 0).sum(1), 9), minlength=10) for a in (x, activity(p, 20_000, seed=4))]
@@ -138,7 +138,7 @@ def test_values_are_uniform_between_0_and_2() -> None:
     assert abs(stats.pearsonr(value[1:], value[:-1]).statistic) < 4 / np.sqrt(len(value))
 
 
-def test_rare_features_keep_their_rate_and_their_gaps() -> None:
+def test_rare_features_have_the_right_rate_and_gaps() -> None:
     batch = draw_batch(np.random.default_rng(6), np.array([1e-6, 1e-300]), 2_000_000_000)
     assert not batch.feature.any()
     assert stats.poisson(2000).sf(len(batch.sample)) > ALARM / 2
