@@ -217,10 +217,10 @@ def collect_set(words, found_at):
         some += np.uint64(words[w] != none)
     found = none
     for t in range(end, some):
-        w = np.uint64(found_at[t])
-        word = words[w]
+        first = eight * np.uint64(found_at[t])
+        word = words[found_at[t]]
         while word != none:
-            found_at[found] = eight * w + (first_set(word) >> byte)
+            found_at[found] = first + (first_set(word) >> byte)
             found += one
             word &= word - one
     return np.int64(found)
