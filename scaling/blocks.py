@@ -48,7 +48,7 @@ SYSTEMS = (
     ("packing by repulsive attention", "scaling/attention/packing.py", "attention.md", "attention.flow_reaches_welch"),
 )
 RULE = re.compile(r"(id\d+)\[([^\]]+)\]")  # a node of the rule graph
-LISTED = 6  # so many published numbers of a claim stand one by one, and ours in the same order
+LISTED = 6  # a claim with at most this many published numbers lists each of them with ours
 BOUNDS = {"at least": "≥ ", "at most": "≤ "}
 ORIGINS = {
     "statement": "that the paper states",
