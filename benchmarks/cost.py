@@ -2,8 +2,8 @@
 
     python -m benchmarks.cost config.yaml config/paper.yaml
 
-A random sample of the models of each experiment is timed over the first fifth of its training: the slow phase, in which
-many outputs are positive, and the start of the fast phase. The remaining steps are extrapolated from the last steps
+A random sample of the models of each stage (of each experiment, in a config without stages) is timed over the first
+fifth of its training: the slow phase, in which many outputs are positive, and the start of the fast phase. The remaining steps are extrapolated from the last steps
 timed. The time per step is modelled as c_0 + c_1 |U| n m + c_2 A n + c_3 n m, where |U| and A are the expected numbers
 of active features and active entries in a batch. The coefficients are fitted to relative errors, nonnegative, and
 separate for both signs of gamma; they predict the time of all models. Times are process times on one core.
@@ -11,21 +11,20 @@ separate for both signs of gamma; they predict the time of all models. Times are
 
 import argparse
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.optimize import nnls
 from threadpoolctl import threadpool_limits
 
 from scaling.config import merged, with_defaults
 from scaling.plan.config import read_schemas
 from scaling.toy.cell import Cell
+from scaling.toy.cost import CostModel
 from scaling.toy.engines.numba_engine import NumbaEngine
 from scaling.toy.recipe import Recipe, initial_state
-from scaling.toy.study import experiments
+from scaling.toy.study import experiments, stages
 
 
 TIMED = 0.2  # share of the steps that are timed
@@ -54,32 +53,9 @@ def timed_seconds(cell: Cell, recipe: Recipe, limit: float) -> float:
             return spent + rate * (recipe.steps - engine.step)
 
 
-def terms(cell: Cell, recipe: Recipe) -> NDArray[np.float64]:
-    """Return the predictors of the training time, shape (8,): four terms for each sign of gamma."""
-    active = -np.expm1(recipe.batch_size * np.log1p(-np.minimum(cell.p, 1 - 1e-12))).sum()
-    entries = recipe.batch_size * cell.p.sum()
-    step = np.array([1, active * cell.n * cell.m, entries * cell.n, cell.n * cell.m])
-    zero = np.zeros(4)
-    return recipe.steps * np.concatenate([zero, step] if cell.gamma < 0 else [step, zero])
-
-
-class CostModel:
-    """Training time fitted to a timed sample; relative_error is the standard deviation over the sample."""
-
-    def __init__(self, cells: Sequence[Cell], recipes: Sequence[Recipe], seconds: NDArray[np.float64]) -> None:
-        design = np.array([terms(cell, recipe) for cell, recipe in zip(cells, recipes, strict=True)])
-        self.scale = np.maximum(design.max(axis=0), 1e-300)
-        self.coefficients, _ = nnls(design / self.scale / seconds[:, None], np.ones(len(seconds)))
-        self.relative_error = float(np.std(design @ (self.coefficients / self.scale) / seconds - 1))
-
-    def seconds(self, cell: Cell, recipe: Recipe) -> float:
-        """Predicted CPU seconds of one training."""
-        return float(terms(cell, recipe) @ (self.coefficients / self.scale))
-
-
 def predict(toy: dict[str, Any], sample: int, limit: float) -> tuple[CostModel, dict[str, list[float]]]:
-    """Fit the model to about `sample` cells per experiment; returns it and predicted seconds by experiment."""
-    study = {experiment: cells for experiment, cells in experiments(toy).items() if cells}
+    """The model, fitted to about `sample` cells of each experiment, and the predicted seconds of each cell by part."""
+    study = {part: cells for part, cells in (stages(toy) or experiments(toy)).items() if cells}
     recipes = {name: Recipe(**settings) for name, settings in toy["trainings"].items()}
     rng = np.random.default_rng(0)
     timed: dict[Cell, None] = {}
@@ -98,16 +74,16 @@ def predict(toy: dict[str, Any], sample: int, limit: float) -> tuple[CostModel, 
 
 
 def main() -> None:
-    """Print one row per experiment, then the total with each model counted once."""
+    """Print one row per stage, then the total with each model counted once."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", nargs="+", help="config files, in the order of --configfile")
-    parser.add_argument("--sample", type=int, default=20, help="number of models to time per experiment")
+    parser.add_argument("--sample", type=int, default=20, help="number of models to time per stage")
     parser.add_argument("--limit", type=float, default=60, help="largest number of CPU seconds per timed model")
     parser.add_argument("--cores", type=int, default=2, help="number of parallel jobs")
     arguments = parser.parse_args()
     with threadpool_limits(1):
         model, parts = predict(read_toy(arguments.config), arguments.sample, arguments.limit)
-    print(f"\n{'experiment':24} models  s/model    CPU hours  hours on {arguments.cores} cores")
+    print(f"\n{'stage':24} models  s/model    CPU hours  hours on {arguments.cores} cores")
     for experiment, seconds in parts.items():
         hours = sum(seconds) / 3600
         print(

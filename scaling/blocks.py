@@ -9,7 +9,15 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from scaling import bias_blocks, bigram_blocks, correlation_blocks, intervention_blocks, mechanism_blocks, tables
+from scaling import (
+    bias_blocks,
+    bigram_blocks,
+    correlation_blocks,
+    intervention_blocks,
+    mechanism_blocks,
+    paper_blocks,
+    tables,
+)
 from scaling.command import InputError
 from scaling.curves import usual
 from scaling.markdown import markdown_table, number
@@ -376,6 +384,10 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "mechanism_weak": bias_blocks.mechanism_weak,
     "paper_exponents": mechanism_blocks.paper_exponents,
     "paper_silent": mechanism_blocks.paper_silent,
+    "paper_recorded": paper_blocks.paper_recorded,
+    "paper_published": paper_blocks.paper_published,
+    "paper_differences": paper_blocks.paper_differences,
+    "paper_map": paper_blocks.paper_map,
     "bigram_exponents": bigram_blocks.bigram_exponents,
     "bigram_excess": bigram_blocks.bigram_excess,
     "bigram_rivals": bigram_blocks.bigram_rivals,

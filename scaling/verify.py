@@ -112,7 +112,8 @@ def changes_since(run: Mapping[str, Any], recorded: Path) -> dict[str, list[str]
     path = table_path(recorded, "toy_recordings")
     if path.is_file():
         by_number = dict(enumerate(map(changed, run["recordings"]), 1))
-        found |= {row.model: by_number[row.recording] for row in tables.read("toy_recordings", path).itertuples()}
+        frame = tables.read("toy_recordings", path)
+        found |= {model: by_number[k] for model, k in zip(frame["model"], frame["recording"], strict=True)}
     return found
 
 

@@ -2,11 +2,14 @@ import json
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from scaling.command import InputError
+from scaling.config import merged
+from scaling.toy import study
 from scaling.toy.cell import Cell
 from scaling.toy.study import (
     cells_by_curve,
@@ -159,3 +162,27 @@ def test_numbers_reach_the_command_line_in_full():
 def test_a_grid_beyond_all_measure_is_refused_before_it_is_made():
     with pytest.raises(InputError, match="more than 100000 models in one grid"):
         grid_cells({**GRID, "gamma": {"from": 0, "to": 1, "points": 10_000}, "seeds": 10_000})
+
+
+def test_a_model_belongs_to_the_first_stage_that_names_it() -> None:
+    grid = {"training": "paper", "n": 40, "m": [4, 8, 16], "gamma": -0.5}
+    toy = {"trainings": {"paper": {}}, "experiments": {"one": [grid], "two": [{**grid, "gamma": 0.5}]}}
+    stages = {"first": [{**grid, "m": 8}], "rest": ["two", "one"]}
+    found = study.stages({**toy, "stages": stages})
+    assert [[(cell.gamma, cell.m) for cell in cells] for cells in found.values()] == [
+        [(-0.5, 8)],
+        [(0.5, 4), (0.5, 8), (0.5, 16), (-0.5, 4), (-0.5, 16)],
+    ]
+    assert study.stages(toy) == {}
+    with pytest.raises(InputError, match="stages: a: no experiment 'three'; the experiments are one, two"):
+        study.stages({**toy, "stages": {"a": ["three"]}})
+    with pytest.raises(InputError, match=r"stages: a: no experiment trains .*m5_seed0"):
+        study.stages({**toy, "stages": {"a": [{**grid, "m": 5}]}})
+
+
+def test_the_stages_of_the_paper_s_study_are_those_of_make_paper_and_name_every_model() -> None:
+    root = Path(__file__).parents[1]
+    toy = merged([root / "config.yaml", root / "config" / "paper.yaml"])["toy"]
+    found = study.stages(toy)
+    assert f"STAGES := {' '.join(found)}\n" in (root / "Makefile").read_text(encoding="utf-8")
+    assert sum(map(len, found.values())) == len(study.distinct_cells(toy))

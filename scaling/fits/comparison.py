@@ -53,9 +53,16 @@ def points(figure: str, folder: Path) -> pd.DataFrame:
     frame = published.read(folder / f"{file}.csv", [*GIVEN[figure], column, *([error] if error else [])])
     frame = frame.rename(columns={"feature_importance": "frequency_law", column: "published", error: "published_err"})
     frame = frame.assign(**shared)
-    defaults = {"frequency_law": "power_law", "n": 1000, "activation_density": 1.0, "m": np.nan}
-    defaults |= {"published_err": np.nan}
-    frame = frame.assign(**{name: value for name, value in defaults.items() if name not in frame})
+    defaults = {
+        "frequency_law": "power_law",
+        "n": 1000,
+        "activation_density": 1.0,
+        "m": np.nan,
+        "published_err": np.nan,
+    }
+    for name, value in defaults.items():
+        if name not in frame:
+            frame[name] = value
     if "alpha" not in frame:
         frame["alpha"] = np.where(frame["frequency_law"] == "power_law", 1.2, np.nan)
     return frame[frame["gamma"] < 0] if figure == "Fig. 6e" else frame
@@ -112,9 +119,8 @@ def compared(models: pd.DataFrame, exponents: pd.DataFrame, folder: Path) -> Ite
             side["n"] = side["n"].astype(float)
         both = sides[1].merge(sides[0][[*keys, "published", "published_err"]], on=keys)
         both["published_err"] = both["published_err"].fillna(both["scatter"])
-        numbers = both[["ours", "published"]].astype(float)
-        numbers = np.log(numbers) if quantity == "loss" else numbers
-        both["difference"] = numbers["ours"] - numbers["published"]
+        mine, theirs = both["ours"].astype(float), both["published"].astype(float)
+        both["difference"] = np.log(mine / theirs) if quantity == "loss" else mine - theirs
         s = np.hypot(both["ours_err"].astype(float), both["published_err"].astype(float))
         both["z"] = (both["difference"] / s).where(s > 0)
         yield both.assign(figure=figure, quantity=quantity)

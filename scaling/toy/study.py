@@ -117,6 +117,28 @@ def interventions(toy: Mapping[str, Any]) -> dict[str, list[str]]:
     return found
 
 
+def stages(toy: Mapping[str, Any]) -> dict[str, list[Cell]]:
+    """The cells of each stage of the config's `toy` section in order, each in the first stage that names it.
+
+    A stage lists names of experiments and grids. Raises InputError for one that no experiment trains.
+    """
+    trained, groups = distinct_cells(toy), experiments(toy)
+    found: dict[str, list[Cell]] = {}
+    done: set[str] = set()
+    for stage, items in toy.get("stages", {}).items():
+        where = f"config, toy: stages: {stage}"
+        cells: list[Cell] = []
+        for item in items:
+            if isinstance(item, str) and item not in groups:
+                raise InputError(f"{where}: no experiment {item!r}; the experiments are {', '.join(groups)}")
+            cells += groups[item] if isinstance(item, str) else grid_cells(item)
+        if strange := [cell.name for cell in cells if cell.name not in trained]:
+            raise InputError(f"{where}: no experiment trains {strange[0]}; add it to an experiment")
+        found[stage] = [cell for name, cell in {cell.name: cell for cell in cells}.items() if name not in done]
+        done |= {cell.name for cell in cells}
+    return found
+
+
 def stacks(toy: Mapping[str, Any]) -> dict[str, list[Cell]]:
     """Cells that one job of the torch engine trains, by name; no cell is in two jobs.
 

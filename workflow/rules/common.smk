@@ -58,6 +58,7 @@ from scaling.toy.study import (
     distinct_cells,
     interventions,
     stacks,
+    stages as training_stages,
     training_arguments,
 )
 from scaling.toy.summary import trained

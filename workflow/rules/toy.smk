@@ -13,6 +13,15 @@ rule toy:
         expand("results/tables/{table}.csv", table=TOY_TABLES),
 
 
+for stage, cells in training_stages(config["toy"]).items():
+
+    rule:
+        name:
+            f"stage_{stage}"
+        input:
+            [f"results/toy/models/{cell.name}.safetensors" for cell in cells],
+
+
 if config["toy"]["engine"] != "torch":
 
     rule train_model:

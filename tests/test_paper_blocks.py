@@ -1,0 +1,43 @@
+"""What the documents say of the recorded part of the paper's study, from made-up tables and from the recorded ones."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from synthetic_toy import filled
+
+from scaling import paper_blocks, tables
+from scaling.markdown import NOT_RECORDED
+from scaling.recorded import table_path
+
+
+ROOT = Path(__file__).parents[1]
+RECORDED = ROOT / "resources" / "recorded"
+
+
+def point(**values: Any) -> dict[str, Any]:
+    """A row of toy_published."""
+    row = {"figure": "Fig. 7b", "quantity": "loss", "frequency_law": "power_law", "n": 1000, "gamma": -0.5556}
+    row |= {"alpha": 1.0, "activation_density": 1.0, "m": 10, "n_seeds": 2, "ours": 0.7, "ours_held_out": 0.7}
+    return row | {"published": 0.6, "difference": 0.154, "ours_err": 0.1, "published_err": 0.1, "z": 1.1} | values
+
+
+def test_published_points_are_counted_and_the_farthest_listed(tmp_path: Path) -> None:
+    rows = [point(), point(m=15, z=0.5, difference=-0.1), point(m=25, z=-4.0, difference=-0.3), point(m=39, z=None)]
+    tables.write("toy_published", filled("toy_published", rows), tmp_path / "paper" / "toy_published.csv")
+    text = paper_blocks.paper_published(tmp_path)
+    assert "| Fig. 7b | log of loss | γ < 0 | 4 | 0.15 | 0.3 | 1 of 3 | 2 of 3 | 0 |" in text
+    text = paper_blocks.paper_differences(tmp_path)
+    assert "Cells that differ by more than 2 s: Fig. 7b: 1, of 3." in text
+    assert "| Fig. 7b | loss | −0.556 | 1 | 1 | 25 | 0.7 | 0.6 | −4 |" in text
+
+
+def test_every_recorded_model_is_counted_in_one_stage() -> None:
+    models = tables.read("toy_models", table_path(RECORDED / "paper", "toy_models"))
+    last = paper_blocks.paper_recorded(RECORDED).split("\n\n")[0].splitlines()[-1]
+    assert f"| **all** | 4016 | {models['model'].nunique()} |" in last
+
+
+@pytest.mark.parametrize("name", ["paper_recorded", "paper_published", "paper_differences", "paper_map"])
+def test_a_block_without_a_recording_says_so(tmp_path: Path, name: str) -> None:
+    assert getattr(paper_blocks, name)(tmp_path) == NOT_RECORDED
