@@ -3,10 +3,11 @@
     python -m benchmarks.cost config.yaml config/paper.yaml
 
 A random sample of the models of each stage (of each experiment, in a config without stages) is timed over the first
-fifth of its training: the slow phase, in which many outputs are positive, and the start of the fast phase. The remaining steps are extrapolated from the last steps
-timed. The time per step is modelled as c_0 + c_1 |U| n m + c_2 A n + c_3 n m, where |U| and A are the expected numbers
-of active features and active entries in a batch. The coefficients are fitted to relative errors, nonnegative, and
-separate for both signs of gamma; they predict the time of all models. Times are process times on one core.
+fifth of its training: the slow phase, in which many outputs are positive, and the start of the fast phase. The
+remaining steps are extrapolated from the last steps timed. The time per step is modelled as
+c_0 + c_1 |U| n m + c_2 A n + c_3 n m, where |U| and A are the expected numbers of active features and active entries in
+a batch. The coefficients are fitted to relative errors, nonnegative, and separate for both signs of gamma; they predict
+the time of all models. Times are process times on one core.
 """
 
 import argparse
