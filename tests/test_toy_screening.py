@@ -8,8 +8,7 @@ from toy_oracle import TOLERANCE, Floats, Gradients, errors, relative_error, una
 
 from scaling.toy.engines import choice
 from scaling.toy.engines.numba_engine import NumbaEngine
-from scaling.toy.engines.rows import collect_set, combine, gather
-from scaling.toy.engines.screening import LONGEST_C, SCALE, compare_many, measure, renew_rows, screen
+from scaling.toy.engines.screening import LONGEST_C, SCALE, measure, renew_rows, screen
 from scaling.toy.features import dense, draw_batch, frequencies
 from scaling.toy.recipe import Recipe
 
@@ -104,38 +103,6 @@ def test_the_bound_holds(n: int, m: int, spread: float, drift: float, seed: int)
         bound += step * np.linalg.norm(r, axis=1)[:, None] * bounds.drift_q[:n]
         bound += longest * np.linalg.norm(h - r, axis=1)[:, None]
         assert (bound - z).min() >= -1e-5 * (1 + np.abs(z).max())
-
-
-@pytest.mark.parametrize("count", range(3, 13))
-def test_candidates_are_those_of_whole_numbers(count: int) -> None:
-    """The sums of bytes and the indices of the flags, for every number of rows left over by pairs and fours."""
-    rng = np.random.default_rng(count)
-    bounds = screen(100, 8)
-    bounds.q[:, :100] = rng.integers(-20, 21, (100, 100))
-    bounds.drift_q[:100] = rng.integers(0, 10, 100)
-    bounds.least[2, :100] = rng.integers(-100, 500, 100)
-    rows = rng.permutation(100)[:count]
-    bounds.row[:count], bounds.weight[:count] = rows, rng.integers(1, 20, count)
-    arrays = bounds.drift_q, np.int16(3), bounds.q, bounds.row, bounds.weight
-    compare_many(bounds.flags, bounds.least, 2, np.int16(7), *arrays, count, bounds.sums)
-    sums = 7 + 3 * bounds.drift_q.astype(int) + bounds.weight[:count].astype(int) @ bounds.q[rows].astype(int)
-    expected = np.flatnonzero(sums > bounds.least[2])
-    assert 0 < len(expected) < 100
-    found = collect_set(bounds.words, bounds.candidates)
-    np.testing.assert_array_equal(bounds.candidates[:found], expected)
-
-
-@pytest.mark.parametrize("count", range(2, 10))
-@pytest.mark.parametrize("m", [1, 16, 40])
-def test_weighted_sums_of_rows(m: int, count: int) -> None:
-    rng = np.random.default_rng([m, count])
-    X, Y = (rng.standard_normal((n, m)).astype(np.float32) for n in (30, 2))
-    rows, weights = rng.integers(0, 30, count).astype(np.uint32), rng.uniform(0, 2, count).astype(np.float32)
-    weighted = weights.astype(np.float64) @ X[rows].astype(np.float64)
-    expected = [weighted, Y[1] + weighted]
-    combine(Y, 0, X, rows, weights, count)
-    gather(Y, 1, X, rows, weights, count)
-    np.testing.assert_allclose(Y, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -13,18 +13,6 @@ def add(Y, i, X, j, a):
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
-def combine(Y, i, X, rows, weights, count):
-    """Y_i = sum_t weights_t X[rows_t], from two rows on."""
-    j, j1, a, a1 = rows[0], rows[1], weights[0], weights[1]
-    for c in range(Y.shape[1]):
-        Y[i, c] = a * X[j, c] + a1 * X[j1, c]
-    for t in range(2, count):
-        j, a = rows[t], weights[t]
-        for c in range(Y.shape[1]):
-            Y[i, c] += a * X[j, c]
-
-
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
 def exchange(dY, Y, i, dX, X, j, a):
     """Both halves of the gradient of a y_i . x_j: dY_i += a X_j and dX_j += a Y_i."""
     for c in range(Y.shape[1]):
@@ -55,16 +43,16 @@ def scatter(Y, rows, weights, count, X, i):
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
 def gather(Y, i, X, rows, weights, count):
     """Y_i += sum_t weights_t X[rows_t], four rows at a time."""
-    fours = count - count % 4
-    for t in range(0, fours, 4):
+    t = 0
+    while t + 4 <= count:
         j, j1, j2, j3 = rows[t], rows[t + 1], rows[t + 2], rows[t + 3]
         a, a1, a2, a3 = weights[t], weights[t + 1], weights[t + 2], weights[t + 3]
         for c in range(Y.shape[1]):
             Y[i, c] += (a * X[j, c] + a1 * X[j1, c]) + (a2 * X[j2, c] + a3 * X[j3, c])
-    for t in range(fours, count):
-        j, a = rows[t], weights[t]
-        for c in range(Y.shape[1]):
-            Y[i, c] += a * X[j, c]
+        t += 4
+    while t < count:
+        add(Y, i, X, rows[t], weights[t])
+        t += 1
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
@@ -208,19 +196,21 @@ def first_set(word):
 
 
 @numba.njit(cache=True)
-def collect_set(words, found_at):
-    """Write the indices of the set flags, eight of which are one word, and return how many."""
-    one, none, byte, eight = np.uint64(1), np.uint64(0), np.uint64(3), np.uint64(8)
-    some = end = eight * np.uint64(words.shape[0])
-    for w in range(np.uint64(words.shape[0])):
-        found_at[some] = w
-        some += np.uint64(words[w] != none)
-    found = none
-    for t in range(end, some):
-        first = eight * np.uint64(found_at[t])
-        word = words[found_at[t]]
+def collect_set(words, found_at, n):
+    """Write the indices below n of the set flags, eight of which are one word, and return how many."""
+    one, none, byte = np.uint64(1), np.uint64(0), np.uint64(3)
+    some, end = 0, 8 * words.shape[0]
+    for w in range(words.shape[0]):
+        found_at[end + some] = w
+        some += words[w] != none
+    found = 0
+    for t in range(some):
+        w = found_at[end + t]
+        word = words[w]
         while word != none:
-            found_at[found] = first + (first_set(word) >> byte)
-            found += one
+            found_at[found] = 8 * w + np.int64(first_set(word) >> byte)
+            found += 1
             word &= word - one
-    return np.int64(found)
+    while found > 0 and found_at[found - 1] >= n:
+        found -= 1
+    return found

@@ -13,7 +13,7 @@ import numpy as np
 from scaling.toy.engines.choice import row_cost
 from scaling.toy.engines.gram_step import sums_alone, sums_own
 from scaling.toy.engines.outputs import norm
-from scaling.toy.engines.rows import collect_set, combine, distance, gather, scatter
+from scaling.toy.engines.rows import add, collect_set, distance, gather, scatter
 from scaling.toy.engines.screening import (
     AGE,
     ALONE,
@@ -25,7 +25,6 @@ from scaling.toy.engines.screening import (
     choose_units,
     compare_many,
     compare_one,
-    compare_two,
     measure,
     renew_rows,
     rounding,
@@ -93,7 +92,7 @@ def alone_rows(sc, W, b, work, u, longest, unit, step):
         w = np.int64(top * UNITS) + 1
         if offset + 127 * (w + w_drift) < MOST:
             compare_one(flags, least, ALONE, np.int16(offset), drift_q, np.int16(w_drift), q, i, np.int16(w))
-            found = collect_set(words, candidates)
+            found = collect_set(words, candidates, n)
         else:
             found = all_outputs(candidates, n)
         hits = keep_fired(hit, product, W, b, candidates, found, W, i, top, True)
@@ -120,7 +119,7 @@ def group_rows(sc, W, b, work, groups, longest, unit, step):
     """The same for samples with several active features."""
     flags, words, candidates, hit, product = sc.flags, sc.words, sc.candidates, sc.hit, sc.product
     least, drift_q, q, R, length_R, sums = sc.least, sc.drift_q, sc.q, sc.R, sc.length_R, sc.sums
-    h, x_of, row, value, weight = sc.h, sc.x, sc.row, sc.value, sc.weight
+    h, x_of, row, weight = sc.h, sc.x, sc.row, sc.weight
     group_start, rows, values, active = work.group_start, work.group_row, work.group_value, work.active
     dW, db = work.dW, work.db
     n, m = W.shape
@@ -130,13 +129,15 @@ def group_rows(sc, W, b, work, groups, longest, unit, step):
     loss, looked, fired = 0.0, 0, 0
     for g in range(groups):
         start, count = group_start[g], group_start[g + 1] - group_start[g]
+        for c in range(m):
+            h[0, c], h[1, c], h[2, c] = zero, zero, zero
         total = zero
         for t in range(count):
             i, x = active[rows[start + t]], values[start + t]
-            row[t], value[t], x_of[i] = i, x, x
+            row[t], x_of[i] = i, x
             total += x
-        combine(h, 0, W, row, value, count)
-        combine(h, 1, R, row, value, count)
+            add(h, 0, W, i, x)
+            add(h, 1, R, i, x)
         margin = (distance(h, 0, h, 1) * longest + total * rounding(m, count, either)) / unit
         drift = norm(h, 1) * step / unit
         k = choose_units(margin, total * UNITS + drift, count)
@@ -144,17 +145,14 @@ def group_rows(sc, W, b, work, groups, longest, unit, step):
             part = one / np.float32(1 << k)
             units, cut = UNITS * part, zero
             for t in range(count):
-                x = value[t]
+                x = values[start + t]
                 w = np.int64(x * units + half)
                 weight[t] = w
                 cut += abs(x - w / units) * length_R[row[t]]
             offset = np.int16((margin + cut * longest_C / unit) * part + 2)
             w_drift = np.int16(np.int64(drift * part) + 1)
-            if count == 2:
-                compare_two(flags, least, k, offset, drift_q, w_drift, q, row[0], weight[0], row[1], weight[1])
-            else:
-                compare_many(flags, least, k, offset, drift_q, w_drift, q, row, weight, count, sums)
-            found = collect_set(words, candidates)
+            compare_many(flags, least, k, offset, drift_q, w_drift, q, row, weight, count, sums)
+            found = collect_set(words, candidates, n)
         else:
             found = all_outputs(candidates, n)
         hits = keep_fired(hit, product, W, b, candidates, found, h, 0, one, False)
@@ -166,11 +164,9 @@ def group_rows(sc, W, b, work, groups, longest, unit, step):
             loss += d * d - x * x
             db[j] += d
         scatter(dW, hit, product, hits, h, 0)
-        for c in range(m):
-            h[2, c] = zero
         gather(h, 2, W, hit, product, hits)
-        scatter(dW, row, value, count, h, 2)
         for t in range(count):
+            add(dW, row[t], h, 2, values[start + t])
             x_of[row[t]] = 0
         looked += found
         fired += hits

@@ -48,14 +48,13 @@ class Screen(NamedTuple):
     sums: NDArray[np.int16]  # (wide,)
     flags: NDArray[np.uint8]  # (wide,) which outputs are candidates
     words: NDArray[np.uint64]  # (wide / 8,) the same memory
-    candidates: NDArray[np.uint32]  # (2 wide,) their indices
-    hit: NDArray[np.uint32]  # (wide + 4,) the candidates that fire
+    candidates: NDArray[np.int32]  # (2 wide,) their indices
+    hit: NDArray[np.int32]  # (wide + 4,) the candidates that fire
     product: NDArray[np.float32]  # (wide + 4,) W_j . h of these
     h: NDArray[np.float32]  # (3, m) h, r and the gradient by h of one sample
     x: NDArray[np.float32]  # (n,) one sample, zero except for its active features
-    row: NDArray[np.uint32]  # (n,) the active features of that sample
-    value: NDArray[np.float32]  # (n,) their values
-    weight: NDArray[np.int16]  # (n,) the same as multiples of the unit
+    row: NDArray[np.int32]  # (n,) the active features of that sample
+    weight: NDArray[np.int16]  # (n,) their values as multiples of the unit
     stale: NDArray[np.int32]  # (n,) rows to renew
     W_F: NDArray[np.float32]  # (FRESH_ROWS, m)
     G_F: NDArray[np.float32]  # (FRESH_ROWS n,)
@@ -79,13 +78,12 @@ def screen(n: int, m: int) -> Screen:
         sums=np.zeros(wide, np.int16),
         flags=flags,
         words=flags.view(np.uint64),
-        candidates=np.zeros(2 * wide, np.uint32),
-        hit=np.zeros(wide + 4, np.uint32),
+        candidates=np.zeros(2 * wide, np.int32),
+        hit=np.zeros(wide + 4, np.int32),
         product=np.zeros(wide + 4, real),
         h=np.zeros((3, m), real),
         x=np.zeros(n, real),
-        row=np.zeros(n, np.uint32),
-        value=np.zeros(n, real),
+        row=np.zeros(n, np.int32),
         weight=np.zeros(n, np.int16),
         stale=np.zeros(n, np.int32),
         W_F=np.zeros((FRESH_ROWS, m), real),
@@ -251,14 +249,17 @@ def finish_sum(flags, least, k, sums, q, i, w):
 
 @numba.njit(cache=True)
 def compare_many(flags, least, k, offset, drift_q, w_drift, q, row, weight, count, sums):
-    """Flag the outputs with offset + w_drift drift_q + sum_t weight_t q[row_t] > least_k, from three rows on."""
-    first = 1 + count % 2  # rows of the first sum; pairs follow, and one row is left
-    second = weight[1] if first == 2 else np.int16(0)
+    """Flag the outputs with offset + w_drift drift_q + sum_t weight_t q[row_t] > least_k, from two rows on."""
+    if count == 2:
+        compare_two(flags, least, k, offset, drift_q, w_drift, q, row[0], weight[0], row[1], weight[1])
+        return
+    t = 1 + count % 2  # rows of the first sum; pairs follow, and one row is left
+    second = weight[1] if t == 2 else np.int16(0)
     begin_sum(sums, offset, drift_q, w_drift, q, row[0], weight[0], row[1], second)
-    pairs = (count - 1 - first) // 2
-    fours = first + 4 * (pairs // 2)
-    for t in range(first, fours, 4):
+    while t + 4 < count:
         add_four(sums, q, row, weight, t)
-    if pairs % 2 == 1:
-        add_two(sums, q, row[fours], weight[fours], row[fours + 1], weight[fours + 1])
-    finish_sum(flags, least, k, sums, q, row[count - 1], weight[count - 1])
+        t += 4
+    if t + 2 < count:
+        add_two(sums, q, row[t], weight[t], row[t + 1], weight[t + 1])
+        t += 2
+    finish_sum(flags, least, k, sums, q, row[t], weight[t])
