@@ -9,6 +9,7 @@ import argparse
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,7 +54,7 @@ def points(figure: str, folder: Path) -> pd.DataFrame:
     frame = published.read(folder / f"{file}.csv", [*GIVEN[figure], column, *([error] if error else [])])
     frame = frame.rename(columns={"feature_importance": "frequency_law", column: "published", error: "published_err"})
     frame = frame.assign(**shared)
-    defaults = {
+    defaults: dict[str, Any] = {
         "frequency_law": "power_law",
         "n": 1000,
         "activation_density": 1.0,
