@@ -28,7 +28,8 @@ from scaling.config import merged
 from scaling.fits.comparison import published_table
 from scaling.fits.parts import part_table
 from scaling.fits.toy import exponent_table, start_table
-from scaling.recorded import provenance, table_path, versions, write_manifest
+from scaling.recorded import provenance, versions, write_manifest
+from scaling.tables import table_path
 from scaling.toy.study import experiments
 
 

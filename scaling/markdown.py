@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from scaling import tables
-from scaling.recorded import table_path
+from scaling.tables import table_path
 
 
 NOT_RECORDED = "*Not in the recorded run.*"

@@ -56,8 +56,8 @@ def paper_recorded(recorded: Path) -> str:
     head = ["stage", "models", "recorded", "core hours spent", "core hours predicted for the others"]
     return markdown_table(head, rows) + (
         "\n\nThe prediction is a cost model fitted to the seconds of the recorded models; its error for one model has "
-        f"a standard deviation of {100 * cost.relative_error:.0f} %. Seconds are wall time with other jobs beside, on "
-        "the machines of the recordings."
+        f"a standard deviation of {100 * cost.relative_error:.0f} %. Seconds are wall-clock times of the recordings; "
+        "other jobs ran at the same time, so they overstate the cost."
         + (f" No model with their sign of γ is recorded yet: {unpriced} models count as 0 hours." if unpriced else "")
     )
 

@@ -35,12 +35,6 @@ def versions() -> dict[str, str]:
     return {"Python": platform.python_version()} | {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
-def table_path(folder: Path, name: str) -> Path:
-    """Return the path of a recorded table: `name`.csv, or `name`.csv.gz where only that is there."""
-    plain, compressed = folder / f"{name}.csv", folder / f"{name}.csv.gz"
-    return compressed if compressed.is_file() and not plain.is_file() else plain
-
-
 def checksums(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of each recorded table and of run.yaml by file name."""
     paths = sorted(path for pattern in FILES for path in folder.glob(pattern))

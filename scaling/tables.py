@@ -111,6 +111,12 @@ def validate(name: str, frame: pd.DataFrame, where: str) -> pd.DataFrame:
         raise InputError(f"{where}{line}: table {name}: {broken}{more}") from None
 
 
+def table_path(folder: Path, name: str) -> Path:
+    """Return the path of a table of a folder: `name`.csv, or `name`.csv.gz where only that is there."""
+    plain, compressed = folder / f"{name}.csv", folder / f"{name}.csv.gz"
+    return compressed if compressed.is_file() and not plain.is_file() else plain
+
+
 def read(name: str, path: Path | str) -> pd.DataFrame:
     """Read and validate table `name` from a CSV file, compressed if its name ends in .gz.
 

@@ -22,7 +22,8 @@ import pandas as pd
 from scaling import command, tables
 from scaling.blocks import read_run
 from scaling.command import InputError
-from scaling.recorded import check_manifest, provenance, table_path
+from scaling.recorded import check_manifest, provenance
+from scaling.tables import table_path
 from scaling.toy.cell import Cell
 from scaling.toy.measurement import measure_model
 from scaling.toy.model_file import read_model

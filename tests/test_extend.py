@@ -12,7 +12,7 @@ from synthetic_toy import filled
 
 from scaling import extend, recorded, tables, verify
 from scaling.config import merged
-from scaling.recorded import table_path
+from scaling.tables import table_path
 from scaling.toy.study import distinct_cells
 
 

@@ -90,7 +90,7 @@ def test_impossible_losses_are_named(bad: float) -> None:
 
 
 def test_columns_of_different_length_are_an_input_error() -> None:
-    with pytest.raises(InputError, match="one length"):
+    with pytest.raises(InputError, match="columns of equal length"):
         curve.line([10, 20, 30], [1, 2])
 
 

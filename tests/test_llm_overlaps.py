@@ -191,6 +191,7 @@ SNAKEFILE = """
 include: "{root}/workflow/rules/common.smk"
 LLM_CONFIG = {llm}
 config = checked_config({{**config, "llm": LLM_CONFIG}})
+include: "{root}/workflow/rules/toy.smk"
 include: "{root}/workflow/rules/family.smk"
 include: "{root}/workflow/rules/llm.smk"
 """

@@ -8,7 +8,7 @@ from synthetic_toy import filled
 
 from scaling import paper_blocks, tables
 from scaling.markdown import NOT_RECORDED
-from scaling.recorded import table_path
+from scaling.tables import table_path
 
 
 ROOT = Path(__file__).parents[1]

@@ -26,7 +26,7 @@ from scaling.figures import style, vega
 from scaling.figures.claims import VERDICT
 from scaling.figures.vega_cells import cells_chart, models_of
 from scaling.fits.llm import published_losses
-from scaling.recorded import table_path
+from scaling.tables import table_path
 
 
 TABLES = ["claims", "llm_overlaps", "llm_loss_intercepts", "toy_models", "toy_exponents", "toy_features", "toy_curves"]

@@ -229,6 +229,7 @@ def _spreads(study: Study) -> pd.DataFrame:
     spread = models["initial_bias"].str.extract(r"^normal([\d.]*)$")[0].replace("", "1")
     models = models.assign(spread=pd.to_numeric(spread.where(models["initial_bias"] != "zero", "0")))
     models = models.dropna(subset=["spread"])
+    models = models[models.groupby(["alpha", "m"])["spread"].transform("nunique") >= 3]
     if models["spread"].nunique() < 3:
         return models.iloc[:0]
     return models[models["alpha"] == fullest(models, "alpha", "spread", 0)]
@@ -244,7 +245,7 @@ def _onset(left: Axes, right: Axes, models: pd.DataFrame) -> None:
         right.plot(rows.index, rows["loss"], **look)
     style.log_axis(right, "y")
     handles = style.colour_key(left, widths, lambda m: style.width_colour(m, widths), "$m$ =")
-    left.legend(handles=handles, loc="upper left")
+    left.legend(handles=handles, loc="center left")
     for panel, name in ((left, "silent features"), (right, LOSS)):
         panel.set(xlabel="standard deviation of $b$ at the start", ylabel=name)
 
@@ -270,4 +271,4 @@ def _recipes(axes: Axes, ratios: dict[str, pd.Series]) -> None:
     axes.axhline(1, **style.THEORY)
     axes.set(xlabel=M, ylabel="loss from $b$ ~ N(0, 1) / from $b$ = 0")
     style.log_axis(axes, "x", sorted({m for ratio in ratios.values() for m in ratio.index}))
-    axes.legend(loc="upper left")
+    axes.legend(loc="lower right")

@@ -62,7 +62,8 @@ def profile_interval(law: PowerSum, k: int, level: float = 0.95) -> tuple[float,
 
 def _profile_end(law: PowerSum, index: int, threshold: float, sign: int) -> float:
     """Take growing steps from the optimum until the profile exceeds `threshold`, then solve with brentq."""
-    inside, step = law.theta, 0.02
+    inside, within, step = law.theta, law.objective - threshold, 0.02
+    known: dict[float, float] = {}
 
     def refit(exponent: float) -> tuple[FloatArray, float]:
         start = inside.copy()
@@ -73,9 +74,10 @@ def _profile_end(law: PowerSum, index: int, threshold: float, sign: int) -> floa
     while LIMITS[0] < (outside := float(inside[index]) + sign * step) < LIMITS[1]:
         theta, excess = refit(outside)
         if excess > 0:
-            between = sorted((float(inside[index]), outside))
-            return float(optimize.brentq(lambda exponent: refit(exponent)[1], *between, xtol=1e-6))
-        inside, step = theta, 1.5 * step
+            # Refits at the ends may differ by rounding, which decides the sign for an exact law.
+            known.update({float(inside[index]): within, outside: excess})
+            return float(optimize.brentq(lambda a: known[a] if a in known else refit(a)[1], *sorted(known), xtol=1e-6))
+        inside, within, step = theta, excess, 1.5 * step
     return np.nan
 
 

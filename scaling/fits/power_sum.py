@@ -199,7 +199,8 @@ def newton(problem: Problem, start: FloatArray, fixed: int | None = None) -> tup
     # Near the optimum, scipy stops because the decrease of the objective is below rounding; the gradient is accurate.
     for _ in range(POLISH):
         curvature = hessian(part)
-        if np.linalg.eigvalsh(curvature)[0] <= 0:
+        least, *_, largest = np.linalg.eigvalsh(curvature)
+        if least <= ROUNDING * largest:
             break
         step = part - np.linalg.solve(curvature, gradient(part))
         if not np.abs(gradient(step)).max() < slope:
