@@ -63,8 +63,8 @@ def _loss_against_density(axes: Axes, models: pd.DataFrame) -> None:
 
 
 def _loss_by_density(axes: Axes, study: Study, models: pd.DataFrame) -> None:
-    by_density = models.groupby("activation_density")
-    densities = thinned([E for E, part in by_density if len(_published(study, part))], 5)
+    parts = {E: models[models["activation_density"] == E] for E in models["activation_density"].unique()}
+    densities = thinned([E for E, part in parts.items() if len(_published(study, part))], 5)
     densities = densities or thinned(models["activation_density"], 5)
     labels, widths = [], set(models["m"])
     for E in densities:
@@ -115,8 +115,8 @@ def _exponents(axes: Axes, study: Study, models: pd.DataFrame, fits: pd.DataFram
         )
         label = rf"ours, $\gamma$ = {style.number(models['gamma'].iloc[0])}"
         style.points(axes, fits["activation_density"], fits["exponent"], bars, color=style.BLUE, label=label)
-        for row in fits.itertuples():
-            where = (row.activation_density, row.exponent)
-            axes.annotate(f"{row.n_points}", where, (3, 3), textcoords="offset points", size=6.5, color=style.BLUE)
+        for row in fits.to_dict("records"):
+            where = (row["activation_density"], row["exponent"])
+            axes.annotate(f"{row['n_points']}", where, (3, 3), textcoords="offset points", size=6.5, color=style.BLUE)
     axes.set(xlabel=E_NAME, ylabel=ALPHA_M)
     style.legend(axes, loc="best")

@@ -25,7 +25,9 @@ from scaling.frequency_laws import FREQUENCY_LAWS
 DRAWN_GAMMAS = (-0.7778, -0.5556, -0.3333, 0.3333)  # weight decays of Fig. 6e, drawn when more were trained
 FROM_ZERO = {"color": style.GREEN, "marker": "s"}  # models from b = 0, which the paper has not
 REGIME_MARKER = {"strong": "o", "weak": "^"}
-LINES = {  # theory of alpha_m: alpha, alpha_m, where its name stands
+LINES: dict[
+    str, tuple[list[float], list[float], tuple[float, float]]
+] = {  # theory of alpha_m: alpha, alpha_m, where its name stands
     "1": ([0, 2], [1, 1], (0.05, 1.03)),
     r"$2(\alpha - 1)$": ([1, 2.1], [0, 2.2], (0.96, 0.52)),
     r"$\alpha - 1$": ([1, 2.1], [0, 1.1], (1.63, 0.42)),

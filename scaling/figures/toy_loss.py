@@ -34,8 +34,8 @@ def fig1_loss(study: Study) -> Figure:
     """
     parts = {name: part for name in LETTER if len(part := _models(study, name))}
     if not parts:
-        figure, (axes,) = style.panels(1, 1)
-        style.missing(axes, "no curve under weak or strong superposition")
+        figure, (empty,) = style.panels(1, 1)
+        style.missing(empty, "no curve under weak or strong superposition")
         return figure
     curves = {name: _curves(study, part) for name, part in parts.items()}
     compared = [name for name in parts if any(len(published) for *_, published in curves[name])]
@@ -112,10 +112,10 @@ def _column(
         name = law.label if several else rf"$\alpha$ = {style.number(key['alpha'])}"
         end = float(rows.sort_values("m")["value"].iloc[-1])
         fit = of_curve(exponents, key).dropna(subset=["exponent"])
-        for line in fit.head(1).itertuples():
+        for line in fit.head(1).to_dict("records"):
             m = np.array([rows["m"].min(), rows["m"].max()], dtype=float)
-            loss.plot(m, line.amplitude * m**-line.exponent, color=colour, **style.FIT)
-            name += rf": {line.exponent:.2f} ± {line.exponent_stderr:.2f}"
+            loss.plot(m, line["amplitude"] * m ** -line["exponent"], color=colour, **style.FIT)
+            name += rf": {line['exponent']:.2f} ± {line['exponent_stderr']:.2f}"
         labels.append((end, name, colour))
     places = [(axes[row], label) for row, label in (("slope", "local slope"), ("ratio", "ours/paper")) if row in axes]
     strips.finish(loss, places, models["m"], "loss $L$")
