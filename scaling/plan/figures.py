@@ -1,7 +1,7 @@
 """The table of figures, workflow/figures.yaml: number in the paper, title, and the tables that each is drawn from."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +25,16 @@ class Figure:
 
     def is_met(self, cells: Iterable[Cell]) -> bool:
         """Return whether models alike but for a needed setting, m and seed have enough values of it."""
-        alike: dict[tuple[Any, ...], set[Any]] = {}
-        for cell in cells:
-            settings = asdict(cell)
-            for name in self.needs:
-                rest = tuple(value for key, value in settings.items() if key not in {name, "m", "seed"})
-                alike.setdefault((name, rest), set()).add(settings[name])
-        most = {
-            name: max((len(found) for (key, _), found in alike.items() if key == name), default=0)
-            for name in self.needs
-        }
-        return all(most[name] >= fewest for name, fewest in self.needs.items())
+        return all(most_values(name, cells) >= fewest for name, fewest in self.needs.items())
+
+
+def most_values(setting: str, cells: Iterable[Cell]) -> int:
+    """Return the largest number of values of a setting that models alike in all but it, m and seed have."""
+    others = [column.name for column in fields(Cell) if column.name not in {setting, "m", "seed"}]
+    alike: dict[tuple[Any, ...], set[Any]] = {}
+    for cell in cells:
+        alike.setdefault(tuple(getattr(cell, name) for name in others), set()).add(getattr(cell, setting))
+    return max(map(len, alike.values()), default=0)
 
 
 @dataclass(frozen=True, kw_only=True)
