@@ -103,11 +103,24 @@ def with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
     return value
 
 
+def read_config(path: Path) -> Any:
+    """Return the content of a config file. Raises InputError if it cannot be read as YAML."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(
+            f"{path}: cannot be read as YAML ({' '.join(str(error).split())}); give a config file"
+        ) from None
+
+
 def merged(files: Iterable[Path | str]) -> dict[str, Any]:
-    """Return the content of YAML config files; later files are first in force, key by key, as in Snakemake."""
+    """Return the content of YAML config files; later files are first in force, key by key, as in Snakemake.
+
+    Raises InputError for a file that cannot be read as YAML.
+    """
     config: dict[str, Any] = {}
     for file in files:
-        config = overridden(config, yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {})
+        config = overridden(config, read_config(Path(file)) or {})
     return config
 
 

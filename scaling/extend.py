@@ -24,7 +24,7 @@ import yaml
 from scaling import command, tables
 from scaling.blocks import read_run
 from scaling.command import InputError, whole_file
-from scaling.config import merged
+from scaling.config import merged, read_config
 from scaling.fits.comparison import published_table
 from scaling.fits.parts import part_table
 from scaling.fits.toy import exponent_table, start_table
@@ -187,7 +187,7 @@ def main() -> None:
     given = parser.parse_args()
     made_by = provenance()
     if given.provenance:
-        made_by = yaml.safe_load(given.provenance.read_text(encoding="utf-8"))
+        made_by = read_config(given.provenance)
         if not isinstance(made_by, dict) or set(made_by) != set(provenance()):
             raise InputError(f"{given.provenance}: must have the keys {', '.join(provenance())}")
     names = [Path(file).name for file in given.config]

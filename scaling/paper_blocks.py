@@ -16,7 +16,7 @@ from scaling.toy.study import distinct_cells, stages
 
 
 FILES = ("config.yaml", "config/paper.yaml")  # of the paper's study
-FEWEST = 0.05  # p-value below which a line does not fit
+LEVEL = 0.05  # p-value below which a line does not fit
 SHOWN_ALPHAS = (0.0, 0.5, 1.0, 1.5, 2.0)
 LISTED = 12  # cells that differ most
 
@@ -134,7 +134,7 @@ def paper_map(recorded: Path) -> str:
     for gamma, part in frame.groupby(frame["gamma"].round(4)):
         phi_half = part["mean_phi_half"]
         kinds = phi_half.map(regime).value_counts(sort=False)
-        bad = part["lack_of_fit_pvalue"].dropna() < FEWEST
+        bad = part["lack_of_fit_pvalue"].dropna() < LEVEL
         by_alpha = {
             row["alpha"]: f"{row['exponent']:.2f} ± {row['exponent_stderr']:.2f}" for row in part.to_dict("records")
         }

@@ -10,7 +10,6 @@ import datetime
 import logging
 import re
 from pathlib import Path
-from typing import Any
 
 import yaml
 from PIL import Image
@@ -18,6 +17,7 @@ from PIL import Image
 from scaling import command, tables
 from scaling.blocks import BLOCKS
 from scaling.command import InputError, whole_file
+from scaling.config import read_config
 from scaling.recorded import provenance, versions, write_manifest
 
 
@@ -49,16 +49,6 @@ def with_blocks(text: str, recorded: Path) -> str:
         before, rest = text.split(begin)
         text = f"{before}{begin}\n{BLOCKS[name](recorded)}\n{end}{rest.split(end)[1]}"
     return text
-
-
-def read_config(path: Path) -> Any:
-    """Return the content of a config file. Raises InputError if it cannot be read as YAML."""
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(
-            f"{path}: cannot be read as YAML ({' '.join(str(error).split())}); give a config file"
-        ) from None
 
 
 def record_tables(paths: list[Path], configs: list[Path], recorded: Path, date: datetime.date) -> None:

@@ -63,7 +63,6 @@ def profile_interval(law: PowerSum, k: int, level: float = 0.95) -> tuple[float,
 def _profile_end(law: PowerSum, index: int, threshold: float, sign: int) -> float:
     """Take growing steps from the optimum until the profile exceeds `threshold`, then solve with brentq."""
     inside, within, step = law.theta, law.objective - threshold, 0.02
-    known: dict[float, float] = {}
 
     def refit(exponent: float) -> tuple[FloatArray, float]:
         start = inside.copy()
@@ -71,12 +70,14 @@ def _profile_end(law: PowerSum, index: int, threshold: float, sign: int) -> floa
         theta, objective, _ = newton(law.problem, start, fixed=index)
         return theta, objective - threshold
 
+    def root(ends: dict[float, float]) -> float:
+        # A refit at an end may differ by rounding, which decides the sign for an exact law.
+        return float(optimize.brentq(lambda a: ends[a] if a in ends else refit(a)[1], *sorted(ends), xtol=1e-6))
+
     while LIMITS[0] < (outside := float(inside[index]) + sign * step) < LIMITS[1]:
         theta, excess = refit(outside)
         if excess > 0:
-            # Refits at the ends may differ by rounding, which decides the sign for an exact law.
-            known.update({float(inside[index]): within, outside: excess})
-            return float(optimize.brentq(lambda a: known[a] if a in known else refit(a)[1], *sorted(known), xtol=1e-6))
+            return root({float(inside[index]): within, outside: excess})
         inside, within, step = theta, excess, 1.5 * step
     return np.nan
 

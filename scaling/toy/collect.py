@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 from scaling import geometry, tables
 from scaling.command import InputError, run
 from scaling.config import merged
+from scaling.study_option import section
 from scaling.toy.cell import Cell
 from scaling.toy.measurement import HELD_OUT_SAMPLES, measure_model
 from scaling.toy.model_file import TrainedModel, read_models
@@ -137,8 +138,8 @@ def collect(toy: Mapping[str, Any], folder: Path, measured: Path, output: Path, 
 
 def read_toy(study: Sequence[str]) -> dict[str, Any]:
     """Return the `toy` section of config files, later ones first in force, or of one JSON text."""
-    if study[0].lstrip().startswith("{"):
-        return dict(json.loads(study[0]))
+    if len(study) == 1:
+        return section(study[0], "toy", ["experiments"])
     return dict(merged(study)["toy"])
 
 

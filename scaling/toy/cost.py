@@ -1,4 +1,4 @@
-"""What a training on the CPU engine costs: a model of its seconds, fitted to trainings whose seconds are known."""
+"""Model of the training time on the CPU engine, fitted to trainings whose seconds are known."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from scaling.toy.recipe import Recipe
 
 
 def terms(cell: Cell, recipe: Recipe) -> NDArray[np.float64]:
-    """What the time of a training is taken to be linear in, shape (8,): four terms for each sign of gamma."""
+    """Return the predictors of the training time, shape (8,): four terms for each sign of gamma."""
     active = -np.expm1(recipe.batch_size * np.log1p(-np.minimum(cell.p, 1 - 1e-12))).sum()
     entries = recipe.batch_size * cell.p.sum()
     step = np.array([1, active * cell.n * cell.m, entries * cell.n, cell.n * cell.m])
@@ -20,7 +20,7 @@ def terms(cell: Cell, recipe: Recipe) -> NDArray[np.float64]:
 
 
 class CostModel:
-    """Seconds of a training, fitted to a timed sample; relative_error is the standard deviation over the sample."""
+    """Training time fitted to a timed sample; relative_error is the standard deviation over the sample."""
 
     def __init__(self, cells: Sequence[Cell], recipes: Sequence[Recipe], seconds: NDArray[np.float64]) -> None:
         design = np.array([terms(cell, recipe) for cell, recipe in zip(cells, recipes, strict=True)])
