@@ -122,7 +122,6 @@ def test_labels_at_the_ends_of_curves_do_not_overlap() -> None:
     )
     heights = sorted(text.get_position()[1] for text in axes.texts)
     assert min(b - a for a, b in pairwise(heights)) * figure.get_figheight() > 0.1
-    matplotlib.pyplot.close(figure)
 
 
 def test_maps_have_true_axes_and_few_cells_are_dots() -> None:
@@ -131,12 +130,11 @@ def test_maps_have_true_axes_and_few_cells_are_dots() -> None:
         {"gamma": gamma, "alpha": alpha, "v": gamma + alpha} for gamma in (-1, 0, 0.2, 1) for alpha in (0, 1, 1.5, 2)
     ]
     for frame, dots in ((pd.DataFrame(rows), 0), (pd.DataFrame(rows[:5]), 5)):
-        figure, (axes,) = style.panels(1, 1)
+        _, (axes,) = style.panels(1, 1)
         heat_map(axes, frame, "v", limits=(-1.0, 3.0), contour=1.0)
         assert len(axes.texts) >= dots
         scatters = [artist for artist in axes.collections if isinstance(artist, matplotlib.collections.PathCollection)]
         assert sum(len(artist.get_offsets()) for artist in scatters) == dots
-        matplotlib.pyplot.close(figure)
 
 
 def test_the_same_call_gives_the_same_bytes(full: Study, tmp_path: Path) -> None:
@@ -182,7 +180,6 @@ def test_panels_letters_and_sizes() -> None:
     assert [panel.get_title(loc="left") for panel in axes] == [r"$\mathbf{a}$  one", r"$\mathbf{b}$  two"]
     style.missing(axes[0], "nothing was trained")
     assert "nothing was trained" in words(figure)
-    matplotlib.pyplot.close(figure)
 
 
 def test_colours_are_different_and_stay_within_their_range() -> None:
@@ -199,5 +196,8 @@ def test_choices() -> None:
     assert thinned(range(17), 3) == [0, 8, 16]
 
 
-def test_figures_need_no_screen() -> None:
-    assert matplotlib.get_backend().lower() == "agg"
+def test_no_figure_stays_open(full: Study, tmp_path: Path) -> None:
+    before = matplotlib.pyplot.get_fignums()
+    toy.FIGURES["fig1_loss"](full)
+    overview.sheet(["one"], [np.zeros((4, 4, 3), dtype=np.float32)])
+    assert matplotlib.pyplot.get_fignums() == before

@@ -127,7 +127,6 @@ def test_panels_without_data_are_not_drawn(full: Study, tmp_path: Path) -> None:
     assert len(mechanism.FIGURES["mechanism_onset"](few).axes) == 3
     (panel,) = mechanism.FIGURES["mechanism_geometry"](few).axes
     assert "overlaps scaled" in panel.get_title(loc="left")
-    style.plt.close("all")
 
 
 def test_slopes_of_the_theory_are_drawn(full: Study) -> None:

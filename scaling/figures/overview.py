@@ -8,7 +8,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib.pyplot as plt
+import matplotlib.image
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -41,7 +41,7 @@ def sheet(names: Sequence[str], pictures: Sequence[NDArray[np.float32]]) -> Figu
     rows = rows_of([width for width, _ in sizes])
     heights = [max(sizes[i][1] for i in row) for row in rows]
     total = sum(heights) + (GAP + NAME) * len(rows) + GAP
-    figure = plt.figure(figsize=(WIDTH, total))
+    figure = Figure(figsize=(WIDTH, total))
     top = total
     for row, row_height in zip(rows, heights, strict=True):
         top -= GAP + NAME
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if path.suffix != ".png" or not path.is_file():
             raise InputError(f"{path}: no such PNG figure; make it with `snakemake --cores all {path}`")
     style.save(
-        sheet([path.stem for path in given.figures], [plt.imread(path) for path in given.figures]),
+        sheet([path.stem for path in given.figures], [matplotlib.image.imread(path) for path in given.figures]),
         given.output,
         dpi=DPI,
     )

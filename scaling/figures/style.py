@@ -7,8 +7,8 @@
     style.missing(axes[1], "no model with gamma < 0")                         # says in the panel what is not there
     style.save(figure, "results/figures/name.svg", "results/figures/name.png")
 
-`panels` returns a flat list of axes with letters and titles; one panel gets no letter. Importing this module selects
-the Agg backend. The same calls give the same bytes.
+`panels` returns a flat list of axes with letters and titles; one panel gets no letter. Figures are not registered with
+pyplot, so no display is needed and none stays open. The same calls give the same bytes.
 """
 
 import logging
@@ -18,13 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-
-
-matplotlib.use("Agg")  # before pyplot: a figure is a file, with or without a screen
-
-import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from cycler import cycler
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -83,7 +79,7 @@ RC = {
     "lines.linewidth": 1.2,
     "lines.markersize": 4,
     "errorbar.capsize": 1.5,
-    "axes.prop_cycle": plt.cycler(color=[BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK]),
+    "axes.prop_cycle": cycler(color=[BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK]),
     "image.cmap": "cividis",
     "savefig.dpi": PNG_DPI,
     "svg.hashsalt": "scaling",  # else the ids inside an SVG are random
@@ -150,8 +146,8 @@ def panels(
     `height` is in inches; without it a panel is 0.8 times as high as wide. `letters` overrides the letters.
     """
     height = height or rows * 0.8 * width / columns
-    figure, grid = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained", **subplots)
-    axes = list(grid.flat)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = list(figure.subplots(rows, columns, squeeze=False, **subplots).flat)
     sns.despine(figure)
     names = (
         list(letters) if letters is not None else [chr(ord("a") + i) if len(axes) > 1 else "" for i in range(len(axes))]
@@ -170,7 +166,7 @@ def mosaic(
     **options: Any,
 ) -> tuple[Figure, dict[str, Axes]]:
     """A figure with named panels, laid out as `layout`; `titles` has (letter, title) of those that have one."""
-    figure = plt.figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
     axes: dict[str, Axes] = figure.subplot_mosaic([list(row) for row in layout], **options)
     sns.despine(figure)
     for name, (letter, title) in titles.items():
@@ -296,15 +292,12 @@ def legend_below(axes: Axes, handles: Sequence[Artist], columns: int = 2, gap: f
 def save(figure: Figure, *paths: Path | str, dpi: int = PNG_DPI) -> None:
     """Write the figure to each path, .svg or .png, whole or not at all; same call, same bytes."""
     metadata: dict[str, dict[str, Any]] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
-    try:
-        for path in map(Path, paths):
-            ending = path.suffix[1:]
-            if ending not in metadata:
-                raise InputError(f"{path}: figures are written as {' or '.join(sorted(metadata))}; end the name so")
-            with whole_file(path) as temporary:
-                figure.savefig(temporary, format=ending, dpi=dpi, metadata=metadata[ending])
-    finally:
-        plt.close(figure)
+    for path in map(Path, paths):
+        ending = path.suffix[1:]
+        if ending not in metadata:
+            raise InputError(f"{path}: figures are written as {' or '.join(sorted(metadata))}; end the name so")
+        with whole_file(path) as temporary:
+            figure.savefig(temporary, format=ending, dpi=dpi, metadata=metadata[ending])
 
 
 def write_figures(

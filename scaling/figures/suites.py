@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -31,7 +30,7 @@ def draw(suites: pd.DataFrame, profiles: pd.DataFrame) -> Figure:
     suites = suites[suites["status"] != inputs.NOT_RUN].reset_index(drop=True)
     shown = suites[suites["text"] == suites.groupby("suite")["text"].transform("first")].reset_index(drop=True)
     height = 1.3 + 0.16 * max(len(shown), 12)
-    figure = plt.figure(figsize=(style.TWO_COLUMN, height), layout="constrained")
+    figure = Figure(figsize=(style.TWO_COLUMN, height), layout="constrained")
     axes = figure.subplot_mosaic([["a", "b"], ["a", "c"]], width_ratios=[1.25, 1])
     titles = {"a": "exponent of width", "b": "profile of $a$", "c": "$L_0$ fitted at each $a$"}
     for letter, title in titles.items():
