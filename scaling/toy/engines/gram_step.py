@@ -23,6 +23,7 @@ feature alone at a time, and two products.
 import numba
 import numpy as np
 
+from scaling.toy.engines.compiled import inlined, kernel
 from scaling.toy.engines.outputs import outputs_on, sort_outputs
 from scaling.toy.engines.rows import (
     add,
@@ -44,7 +45,7 @@ SILENT_PRODUCT = np.float32(-1e30)  # in place of a product: its output does not
 LANES = 8  # rows of W are padded by zero columns to a whole number of float32 vectors
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def sums_alone(values, start, stop, b, g):
     """Sums over samples of another feature alone for output j: x_i d_j, d_j and d_j^2; d = b + v g where positive."""
     x_d, d_sum, error = np.float32(0), np.float32(0), np.float32(0)
@@ -75,7 +76,7 @@ def sums_own(values, start, stop, b, g):
     return np.float32(x_d), np.float32(d_sum), error
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def dense_alone(db, R, b, own, G, r, values, start, stop):
     """The samples of the feature of row r alone, over all outputs of a block; its own output is `own`, if in the block.
 
@@ -111,7 +112,7 @@ def dense_alone(db, R, b, own, G, r, values, start, stop):
     return loss, hits
 
 
-@numba.njit(cache=True)
+@inlined
 def dense_group(z, db, R, b, first, G, place, rows, values, start, stop):
     """One sample of several features over all outputs of a block: adds d to db and x d^T to R.
 
@@ -143,7 +144,7 @@ def dense_group(z, db, R, b, first, G, place, rows, values, start, stop):
     return error, found
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def gram_step(W, b, work, u, empty, groups, dense_backward):
     """Summed squared error of the batch in `work` less sum x^2, and half its gradients in work.dW and work.db.
 

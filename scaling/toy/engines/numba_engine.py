@@ -17,6 +17,7 @@ from scaling.toy.engines.choice import (
     gram_cost,
     screened_cost,
 )
+from scaling.toy.engines.compiled import inlined, kernel
 from scaling.toy.engines.gram_step import LANES, gram_step
 from scaling.toy.engines.screened_step import screened_step
 from scaling.toy.engines.screening import AGE, screen
@@ -24,7 +25,7 @@ from scaling.toy.engines.workspace import sort_batch, workspace
 from scaling.toy.recipe import Recipe
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def decay(W, rate):
     """Signed decoupled decay, rate = lr gamma: W *= 1 - rate; negative: W_i += rate W_i (1 - 1/||W_i||)."""
     n, m = W.shape
@@ -39,7 +40,7 @@ def decay(W, rate):
             W[i, c] *= factor
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def adam(w, gradient, first, second, scale, step_size, beta1, rest1, beta2, rest2, root, epsilon):
     """One Adam step on flat arrays: w -= step_size first / (sqrt(second) / root + epsilon).
 
@@ -63,7 +64,7 @@ class Moments(NamedTuple):
     second_b: NDArray[np.float32]
 
 
-@numba.njit(cache=True)
+@inlined
 def update(W, b, moments, work, step, rate_W, rate_b, gamma, loss_scale, beta1, beta2, epsilon):
     """Decay of W, then one Adam step (the `step`-th, from 0) of W and b with the gradients in `work`."""
     decay(W, rate_W * gamma)
@@ -77,7 +78,7 @@ def update(W, b, moments, work, step, rate_W, rate_b, gamma, loss_scale, beta1, 
     adam(b, work.db, moments.first_b, moments.second_b, scale, size_b, one, rest1, two, rest2, root, small)
 
 
-@numba.njit(cache=True)
+@inlined
 def loss_and_gradients(W, b, k, work, sc, state):
     """Summed squared error of the k entries in `work` and, in work.dW and work.db, half its gradients.
 

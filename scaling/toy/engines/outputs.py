@@ -5,15 +5,16 @@ Weight decay empties the rows of unrepresented features, and soon this bound set
 weak regime: 0.9 of them and more.
 """
 
-import numba
 import numpy as np
+
+from scaling.toy.engines.compiled import inlined, kernel
 
 
 MARGIN = 1 + 1e-4  # of the bound, for rounding
 SILENT, ON = -1, -2  # in place of an output's place among the live ones
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def norm(W, i):
     """Length of row i of W."""
     square = np.float32(0)
@@ -22,7 +23,7 @@ def norm(W, i):
     return np.sqrt(square)
 
 
-@numba.njit(cache=True)
+@inlined
 def sort_outputs(work, W, b, u, groups):
     """Sort the outputs into live ones, whose sign depends on the sample, those that are on in all, and silent ones.
 
@@ -54,7 +55,7 @@ def sort_outputs(work, W, b, u, groups):
     return live, on
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def outputs_on(W, b, work, u, groups, on):
     """What the outputs that are on in every sample add to the loss (but for sum x^2), to work.dW, db and dW_U.
 

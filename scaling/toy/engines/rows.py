@@ -4,15 +4,17 @@ import numba
 import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 
+from scaling.toy.engines.compiled import kernel
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+
+@kernel
 def add(Y, i, X, j, a):
     """Row i of Y += a (row j of X)."""
     for c in range(Y.shape[1]):
         Y[i, c] += a * X[j, c]
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def exchange(dY, Y, i, dX, X, j, a):
     """Both halves of the gradient of a y_i . x_j: dY_i += a X_j and dX_j += a Y_i."""
     for c in range(Y.shape[1]):
@@ -21,7 +23,7 @@ def exchange(dY, Y, i, dX, X, j, a):
         dX[j, c] += a * Y[i, c]
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def distance(X, i, Y, j):
     """||X_i - Y_j||."""
     square = np.float32(0)
@@ -31,7 +33,7 @@ def distance(X, i, Y, j):
     return np.sqrt(square)
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def scatter(Y, rows, weights, count, X, i):
     """Y[rows_t] += weights_t X_i."""
     for t in range(count):
@@ -40,7 +42,7 @@ def scatter(Y, rows, weights, count, X, i):
             Y[j, c] += a * X[i, c]
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def gather(Y, i, X, rows, weights, count):
     """Y_i += sum_t weights_t X[rows_t], four rows at a time."""
     t = 0
@@ -55,14 +57,14 @@ def gather(Y, i, X, rows, weights, count):
         t += 1
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def reach_alone(flags, b, G, r, v):
     """Flag the outputs that can fire in samples whose one active feature is at most v: max(b, b + v G_r) > 0."""
     for j in range(G.shape[1]):
         flags[j] = max(b[j], b[j] + v * G[r, j]) > 0
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def pre_activation(z, b, G, rows, values, start, stop):
     """z = b + sum_i x_i G_i of one sample over the outputs of a block."""
     width = G.shape[1]
@@ -87,14 +89,14 @@ def pre_activation(z, b, G, rows, values, start, stop):
         t += 1
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def positive(flags, z, width):
     """Flag the outputs with z > 0."""
     for j in range(width):
         flags[j] = z[j] > 0
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def rectify(z, db):
     """z = max(z, 0), added to db; returns sum_j z_j^2 and how many are positive."""
     zero, one = np.float32(0), np.float32(1)
@@ -107,7 +109,7 @@ def rectify(z, db):
     return error, found
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def rectify_two(R, db, b, G, r, v0, v1):
     """Two samples of the feature of row r alone: row r of R = v z with z = max(b + v G_r, 0), and z is added to db.
 
@@ -125,7 +127,7 @@ def rectify_two(R, db, b, G, r, v0, v1):
     return error, found
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def rectify_four(R, db, b, G, r, v0, v1, v2, v3):
     """Four samples of the feature of row r alone, added to row r of R; the rest as in rectify_two."""
     zero, one = np.float32(0), np.float32(1)
@@ -141,7 +143,7 @@ def rectify_four(R, db, b, G, r, v0, v1, v2, v3):
     return error, found
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def rectify_pair(R, db, b, G, r, r1, v, v1):
     """A sample of the features of rows r and r1: adds z = max(b + v G_r + v1 G_r1, 0) to db and x z^T to R.
 
@@ -159,7 +161,7 @@ def rectify_pair(R, db, b, G, r, r1, v, v1):
     return error, found
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def add_outer(R, r, d, v):
     """Row r of R += v d."""
     for j in range(R.shape[1]):

@@ -11,6 +11,7 @@ import numba
 import numpy as np
 
 from scaling.toy.engines.choice import row_cost
+from scaling.toy.engines.compiled import inlined, kernel
 from scaling.toy.engines.gram_step import sums_alone, sums_own
 from scaling.toy.engines.outputs import norm
 from scaling.toy.engines.rows import add, collect_set, distance, gather, scatter
@@ -31,7 +32,7 @@ from scaling.toy.engines.screening import (
 )
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def keep_fired(hit, product, W, b, candidates, count, X, i, top, alone):
     """Keep the candidates j with b_j + top W_j . X_i > 0, or b_j > 0 if `alone`: j to hit, W_j . X_i to product.
 
@@ -67,7 +68,7 @@ def all_outputs(candidates, n):
     return n
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def alone_rows(sc, W, b, work, u, longest, unit, step):
     """Add samples with one active feature to work.dW and work.db; return error, candidates and outputs that fired."""
     # Taken out of the tuples once: each access costs two atomic operations.
@@ -114,7 +115,7 @@ def alone_rows(sc, W, b, work, u, longest, unit, step):
     return loss, looked, fired
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def group_rows(sc, W, b, work, groups, longest, unit, step):
     """The same for samples with several active features."""
     flags, words, candidates, hit, product = sc.flags, sc.words, sc.candidates, sc.hit, sc.product
@@ -173,7 +174,7 @@ def group_rows(sc, W, b, work, groups, longest, unit, step):
     return loss, looked, fired
 
 
-@numba.njit(cache=True)
+@inlined
 def screened_step(W, b, work, sc, u, empty, groups):
     """Summed squared error of the batch in `work` less sum x^2, and half its gradients in work.dW and work.db.
 

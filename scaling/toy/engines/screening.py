@@ -19,6 +19,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from scaling.toy.engines.compiled import inlined, kernel
 from scaling.toy.engines.outputs import norm
 
 
@@ -102,14 +103,14 @@ def renew_columns(sc, W, longest):
     sc.number[COST] = 0
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def quantize(q, i, G, f, per_scale):
     """Row i of q = row f of G in units of the scale, rounded up; |G| <= 126 units."""
     for j in range(G.shape[1]):
         q[i, j] = np.int8(np.int32(G[f, j] * per_scale + np.float32(128)) - 127)
 
 
-@numba.njit(cache=True)
+@inlined
 def renew_rows(sc, W, count):
     """R_i = W_i and its row of q for the first `count` rows in sc.stale."""
     n = W.shape[0]
@@ -128,7 +129,7 @@ def renew_rows(sc, W, count):
             sc.valid[i] = 1
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def drifts(sc, W):
     """Fill sc.drift; returns max_j ||W_j|| and max_j ||W_j - C_j||."""
     longest, furthest = np.float32(0), np.float32(0)
@@ -144,7 +145,7 @@ def drifts(sc, W):
     return np.sqrt(longest), np.sqrt(furthest)
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def thresholds(sc, b, unit, step):
     """Fill drift_q, in multiples of `step`, and the sums above which an output is a candidate, in each of the units."""
     per_unit, per_step = 1 / unit, 1 / step
@@ -158,7 +159,7 @@ def thresholds(sc, b, unit, step):
         sc.least[ALONE, j] = np.int16(-32768) if b[j] > 0 else sc.least[0, j]
 
 
-@numba.njit(cache=True)
+@inlined
 def measure(sc, W, b):
     """Renew C if need be, and measure how far W is from it; returns max_j ||W_j||, the unit and the step of drift_q."""
     longest, furthest = drifts(sc, W)
@@ -181,7 +182,7 @@ def rounding(m, count, longest):
     return np.float32(2.0**-24) * np.float32(5 * m + 4 * count + 12) * longest * longest
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def choose_units(margin, size, count):
     """The smallest k for which the sums in units 2^k times coarser stay within 16 bits; SHIFTS if there is none.
 
@@ -195,7 +196,7 @@ def choose_units(margin, size, count):
     return k
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def compare_one(flags, least, k, offset, drift_q, w_drift, q, i, w):
     """Flag the outputs with offset + w_drift drift_q + w q_i > least_k, all in 16 bits."""
     for j in range(flags.shape[0]):
@@ -203,7 +204,7 @@ def compare_one(flags, least, k, offset, drift_q, w_drift, q, i, w):
         flags[j] = np.int16(total + offset) > least[k, j]
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def compare_two(flags, least, k, offset, drift_q, w_drift, q, i, w, i1, w1):
     """The same for the sum of two rows."""
     for j in range(flags.shape[0]):
@@ -212,7 +213,7 @@ def compare_two(flags, least, k, offset, drift_q, w_drift, q, i, w, i1, w1):
         flags[j] = np.int16(total + offset) > least[k, j]
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def begin_sum(sums, offset, drift_q, w_drift, q, i, w, i1, w1):
     """sums = offset + w_drift drift_q + w q_i + w1 q_i1."""
     for j in range(sums.shape[0]):
@@ -221,7 +222,7 @@ def begin_sum(sums, offset, drift_q, w_drift, q, i, w, i1, w1):
         sums[j] = np.int16(total + offset)
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def add_two(sums, q, i, w, i1, w1):
     """sums += w q_i + w1 q_i1."""
     for j in range(sums.shape[0]):
@@ -229,7 +230,7 @@ def add_two(sums, q, i, w, i1, w1):
         sums[j] = np.int16(sums[j] + total)
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def add_four(sums, q, rows, weights, t):
     """sums += the rows t to t + 3 of q, times their weights."""
     i, i1, i2, i3 = rows[t], rows[t + 1], rows[t + 2], rows[t + 3]
@@ -240,14 +241,14 @@ def add_four(sums, q, rows, weights, t):
         sums[j] = np.int16(sums[j] + np.int16(two + more))
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@kernel
 def finish_sum(flags, least, k, sums, q, i, w):
     """Flag the outputs with sums + w q_i > least_k."""
     for j in range(flags.shape[0]):
         flags[j] = np.int16(sums[j] + np.int16(w * np.int16(q[i, j]))) > least[k, j]
 
 
-@numba.njit(cache=True)
+@inlined
 def compare_many(flags, least, k, offset, drift_q, w_drift, q, row, weight, count, sums):
     """Flag the outputs with offset + w_drift drift_q + sum_t weight_t q[row_t] > least_k, from two rows on."""
     if count == 2:
