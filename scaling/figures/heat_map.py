@@ -50,10 +50,13 @@ def heat_map(
             columns[j], rows[i], c=content, s=45, zorder=2, edgecolors="#555555", linewidths=0.5, **look
         )
         if len(content) <= WRITTEN:
+            # Beside the dots of a tall grid, else below and above by turns.
+            beside = len(rows) > len(columns)
+            place: dict[str, Any] = {"textcoords": "offset points", "va": "center", "size": 6.5}
+            place["ha"] = "left" if beside else "center"
             for k, (a, b, c) in enumerate(zip(columns[j], rows[i], content, strict=True)):
-                place: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "center", "size": 7}
-                axes.annotate(f"{c:.2f}", (a, b), (0, 9 if k % 2 else -9), **place)
-        axes.margins(0.15)
+                axes.annotate(f"{c:.2f}", (a, b), (5.5, 0) if beside else (0, 9 if k % 2 else -9), **place)
+        axes.margins(0.25 if len(rows) > len(columns) else 0.15, 0.06 if len(rows) > 9 else 0.15)
     low, high = grid.min() < limits[0], grid.max() > limits[1]
     extend = "both" if low and high else "min" if low else "max" if high else "neither"
     axes.figure.colorbar(mesh, ax=axes, pad=0.02, aspect=25, extend=extend)

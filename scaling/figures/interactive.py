@@ -82,8 +82,8 @@ def losses_chart(losses: pd.DataFrame, intercepts: pd.DataFrame) -> Any:
         alt.Chart(vega.data(vega.numbers(points, ["model", "family", "dataset", "m", "loss", "excess"])))
         .mark_point(size=60)
         .encode(
-            x=alt.X("m:Q", scale=alt.Scale(type="log"), title="model dimension m"),
-            y=alt.Y("excess:Q", scale=alt.Scale(type="log"), title="L − L0 (nats per token)"),
+            x=alt.X("m:Q", scale=alt.Scale(type="log", nice=False, padding=15), title="model dimension m"),
+            y=alt.Y("excess:Q", scale=alt.Scale(type="log", nice=False, padding=15), title="L − L0 (nats per token)"),
             color="family:N",
             shape="dataset:N",
             tooltip=["model:N", "family:N", "dataset:N", "m:Q", "loss:Q", "excess:Q"],

@@ -29,7 +29,7 @@ LINES: dict[
     str, tuple[list[float], list[float], tuple[float, float]]
 ] = {  # theory of alpha_m: alpha, alpha_m, where its name stands
     "1": ([0, 2], [1, 1], (0.05, 1.03)),
-    r"$2(\alpha - 1)$": ([1, 2.1], [0, 2.2], (0.96, 0.52)),
+    r"$2(\alpha - 1)$": ([1, 2.1], [0, 2.2], (0.78, 0.52)),
     r"$\alpha - 1$": ([1, 2.1], [0, 1.1], (1.63, 0.42)),
 }
 ALPHA, ALPHA_M = r"data exponent $\alpha$", r"model exponent $\alpha_m$"
@@ -181,26 +181,30 @@ def exponent_against_alpha(axes: Axes, study: Study) -> None:
 
 
 def fig4_phase(study: Study) -> Figure:
-    """The exponent over (gamma, alpha), how far the losses lie from their lines, and R^2 by frequency law.
+    """R^2 and the exponents of both regimes, the exponent over (gamma, alpha), how far losses lie from their lines.
 
-    Source: paper Fig. 4a (R^2, where several laws were trained; grey with n = 10240).
+    By frequency law where several were trained, else the exponents against alpha. Source: paper Fig. 4a, b.
     """
     frame = study.sweep_exponents.dropna(subset=["exponent", "rsquared"])
     by_law = _rsquared_rows(study)
     laws = by_law["frequency_law"].nunique() > 1
-    panels = [["laws", "map"], ["laws", "residuals"]] if laws else [["map", "residuals"]]
+    panels = [["laws", "map"], ["both", "residuals"]] if laws else [["both", "map", "residuals"]]
     figure, axes = style.mosaic(
         panels,
         height=4.6 if laws else 2.9,
         titles={
             "laws": ("a", r"$R^2$ by frequency law"),
+            "both": ("b", "exponents of both regimes"),
             "map": ("", ALPHA_M),
             "residuals": ("", "losses about their power laws"),
         },
-        width_ratios=[1, 1.1] if laws else [1.2, 1],
+        width_ratios=[1, 1.1] if laws else [1, 1.1, 1],
     )
     if laws:
         _rsquared_by_law(axes["laws"], study, by_law)
+        _exponents_by_law(axes["both"], by_law)
+    else:
+        exponent_against_alpha(axes["both"], study)
     if frame.empty:
         for name in ("map", "residuals"):
             style.missing(axes[name], "no curve has enough widths for a line")
@@ -261,3 +265,16 @@ def _rsquared_by_law(axes: Axes, study: Study, frame: pd.DataFrame) -> None:
     axes.set(xlim=(-0.6, len(laws) - 0.4), ylim=(axes.get_ylim()[0] - 0.1, 1.02), ylabel="$R^2$")
     axes.set_xticks(range(len(laws)), [FREQUENCY_LAWS[law].label for law in laws], size=7.5)
     axes.legend(handles=handles, loc="lower left")
+
+
+def _exponents_by_law(axes: Axes, frame: pd.DataFrame) -> None:
+    """alpha_m by frequency law in both regimes, with the standard error of the slope."""
+    laws = [law for law in FREQUENCY_LAWS if law in set(frame["frequency_law"])]
+    for name, marker in REGIME_MARKER.items():
+        rows = frame[frame["regime"] == name]
+        at = [laws.index(law) + (-0.1 if name == "strong" else 0.1) for law in rows["frequency_law"]]
+        look = {"marker": marker, "color": style.REGIME[name], "label": f"{name} superposition"}
+        style.points(axes, at, rows["exponent"], rows["exponent_stderr"], **look)
+    axes.axhline(1, **style.THEORY)
+    axes.set(xlim=(-0.6, len(laws) - 0.4), ylabel=ALPHA_M)
+    axes.set_xticks(range(len(laws)), [FREQUENCY_LAWS[law].label for law in laws], size=7.5)

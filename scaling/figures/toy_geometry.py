@@ -90,13 +90,13 @@ def _above_one(axes: Axes, study: Study, models: pd.DataFrame) -> None:
     n = int(models["n"].iloc[0])
     axes.plot(m, np.minimum(geometry.etf_like_rows(1) * m**2 / n, 1), **style.THEORY)
     axes.plot(m, m / n, **style.THEORY)
-    axes.text(np.sqrt(2 * n), 0.98, r" $m^2/(2n)$", size=7.5, va="top", color="#555555", clip_on=True)
-    axes.text(m[-20], m[-20] / n + 0.02, "$m/n$", size=7.5, va="bottom", color="#555555")
+    axes.text(np.sqrt(2 * n), 1.01, r"$m^2/(2n)$", size=7.5, va="bottom", color="#555555", clip_on=True)
+    axes.text(m[-20], m[-20] / n - 0.02, "$m/n$", size=7.5, va="top", color="#555555")
     handles = style.colour_key(axes, alphas, style.alpha_colour, r"$\alpha$ =")
     if len(published):
         handles.append(Line2D([], [], **{**style.PUBLISHED, "label": "published"}))
     axes.legend(handles=handles, loc="center right", bbox_to_anchor=(1, 0.4))
-    axes.set(xlabel=M, ylabel=f"share {ONE}", ylim=(-0.03, 1.05))
+    axes.set(xlabel=M, ylabel=f"share {ONE}", ylim=(-0.03, 1.12))
 
 
 def _overlaps(axes: Axes, study: Study, models: pd.DataFrame) -> None:

@@ -66,7 +66,8 @@ def _loss_over_prediction(axes: Axes, study: Study, weak: pd.DataFrame) -> None:
             marker="_", ms=6, linestyle="none", color=colour, zorder=4,
         )  # fmt: skip
     axes.legend(handles=handles, loc="best")
-    style.note(axes, f"median {weak['ratio'].median():.3f}, {len(weak)} models", "lower right")
+    title = f"loss over its prediction: median {weak['ratio'].median():.3f}, {len(weak)} models"
+    style.panel_title(axes, "a", title)
 
 
 def _weak_exponents(axes: Axes, study: Study) -> None:

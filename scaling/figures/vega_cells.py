@@ -140,14 +140,15 @@ def cells_chart(
         )
         .properties(width=300, height=260, title="split of the loss")
     )
-    lower = [_shares(rows, log_m, dash)]
+    drawn = [grid, lines, split, _shares(rows, log_m, dash)]
     if features is not None and len(features):
-        lower.append(_norms(models, features, chosen, dash))
+        drawn.append(_norms(models, features, chosen, dash))
     if curves is not None and len(curves):
-        lower.append(_training(models, curves, chosen, dash))
-    top = alt.hconcat(grid, lines, split).resolve_scale(color="independent", shape="independent")
-    below = alt.hconcat(*lower).resolve_scale(color="independent", strokeDash="independent")
-    return alt.vconcat(top, below).resolve_scale(color="independent", strokeDash="independent")
+        drawn.append(_training(models, curves, chosen, dash))
+    # Two in a row fit a window of 1000 pixels.
+    own = {"color": "independent", "shape": "independent", "strokeDash": "independent"}
+    pairs = [alt.hconcat(*drawn[k : k + 2]).resolve_scale(**own) for k in range(0, len(drawn), 2)]
+    return alt.vconcat(*pairs).resolve_scale(**own)
 
 
 WIDTH = alt.Color("m:O", title="m", scale=alt.Scale(scheme="viridis", reverse=True))
