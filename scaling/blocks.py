@@ -388,6 +388,7 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "paper_published": paper_blocks.paper_published,
     "paper_differences": paper_blocks.paper_differences,
     "paper_map": paper_blocks.paper_map,
+    "paper_packings": paper_blocks.paper_packings,
     "bigram_exponents": bigram_blocks.bigram_exponents,
     "bigram_excess": bigram_blocks.bigram_excess,
     "bigram_rivals": bigram_blocks.bigram_rivals,

@@ -150,3 +150,19 @@ def paper_map(recorded: Path) -> str:
         )
     head = ["γ", "curves", "regime", "φ_½", *(f"α_m, α = {alpha:g}" for alpha in SHOWN_ALPHAS), "a line does not fit"]
     return markdown_table(head, rows)
+
+
+def paper_packings(recorded: Path) -> str:
+    """Rows of recorded toy models that cannot be orthogonal, per gamma, alpha and norm: overlaps over their bounds."""
+    frame = recorded_table(recorded / "paper", "attention_trained_rows")
+    if frame is None:
+        return NOT_RECORDED
+    rows = []
+    for (kind, gamma, alpha), part in frame[frame["nu"] > frame["m"]].groupby(["rows", "gamma", "alpha"]):
+        mean, floor = part["mean_sq"] / part["welch_bound"], part["variance_floor"] / part["variance_random"]
+        variance = part["variance_sq"] / part["variance_random"]
+        filling = f"{part['filling'].min():.2g} to {part['filling'].max():.2g}"
+        ranges = [f"{ratio.min():.3g} to {ratio.max():.3g}" for ratio in (mean, variance, floor)]
+        rows.append([str(kind), minus(float(str(gamma))), f"{alpha:g}", str(len(part)), filling, *ranges])
+    head = ["rows", "γ", "α", "models", "filling ν/(m(m + 1)/2)", "mean / Welch bound", "variance / random"]
+    return markdown_table([*head, "lower bound of the variance at the Welch bound / random"], rows)

@@ -334,3 +334,10 @@ def test_a_hub_that_does_not_give_it_is_one_line(
     assert message in done.stderr.strip().splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "row.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["tpu", "gpu0", "cuda:99", "meta", ""])
+def test_a_device_that_is_not_there_is_one_line(name: str) -> None:
+    with pytest.raises(InputError, match="cannot be used on this machine"):
+        losses.chosen_device(name)
+    assert losses.chosen_device("cpu").type == "cpu"

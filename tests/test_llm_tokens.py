@@ -12,7 +12,17 @@ from scaling.llm.checkpoint.files import Folder
 from scaling.llm.checkpoint.store import load_tokenizer
 from scaling.llm.checkpoint.tensor import UnsupportedCheckpointError
 from scaling.llm.checkpoint.tokenizer_file import read_tokenizer, tokenizer_size
-from scaling.llm.tokens import Text, encode, frequencies, rank_bins, rank_table, read_norms, read_text, zeta_exponent
+from scaling.llm.tokens import (
+    Text,
+    encode,
+    frequencies,
+    main,
+    rank_bins,
+    rank_table,
+    read_norms,
+    read_text,
+    zeta_exponent,
+)
 
 
 def drawn(alpha: float, vocabulary: int, n: int, seed: int) -> Text:
@@ -108,3 +118,13 @@ def test_a_file_without_norms_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "x", tmp_path / "none"):
         with pytest.raises(InputError, match="not the norms of a head"):
             read_norms(path)
+
+
+@pytest.mark.parametrize(("low", "high"), [("50", "10"), ("0", "10"), ("-3", "10")])
+def test_a_window_of_no_ranks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, low: str, high: str) -> None:
+    outputs = ["--frequencies", str(tmp_path / "a.csv"), "--ranks", str(tmp_path / "b.csv")]
+    window = ["--rank-min", low, "--rank-max", high, "--record-failure"]
+    monkeypatch.setattr("sys.argv", ["tokens", "--tokenizer", "words", *window, *outputs])
+    with pytest.raises(InputError, match=f"--rank-min {low}, --rank-max {high}"):
+        main()
+    assert not list(tmp_path.iterdir())

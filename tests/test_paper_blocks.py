@@ -41,3 +41,31 @@ def test_every_recorded_model_is_counted_in_one_stage() -> None:
 @pytest.mark.parametrize("name", ["paper_recorded", "paper_published", "paper_differences", "paper_map"])
 def test_a_block_without_a_recording_says_so(tmp_path: Path, name: str) -> None:
     assert getattr(paper_blocks, name)(tmp_path) == NOT_RECORDED
+
+
+def test_strong_and_weak_rows_are_listed_apart(tmp_path: Path) -> None:
+    assert paper_blocks.paper_packings(tmp_path) == NOT_RECORDED
+    row = {"source": "toy", "rows": "strong", "gamma": -1.0, "alpha": 0.0, "nu": 20, "m": 5, "filling": 20 / 15}
+    row |= {
+        "model": "a",
+        "mean_sq": 0.3,
+        "welch_bound": 0.15,
+        "variance_sq": 0.01,
+        "variance_random": 0.02,
+        "variance_floor": 0.005,
+    }
+    rows = [
+        row,
+        row | {"model": "b", "mean_sq": 0.6},
+        row | {"rows": "weak"},
+        row | {"model": "c", "nu": 5},
+    ]  # 5 rows may be orthogonal
+    tables.write(
+        "attention_trained_rows",
+        filled("attention_trained_rows", rows),
+        tmp_path / "paper" / "attention_trained_rows.csv",
+    )
+    lines = paper_blocks.paper_packings(tmp_path).splitlines()
+    assert lines[2] == "| strong | −1 | 0 | 2 | 1.3 to 1.3 | 2 to 4 | 0.5 to 0.5 | 0.25 to 0.25 |"
+    assert lines[3] == "| weak | −1 | 0 | 1 | 1.3 to 1.3 | 2 to 2 | 0.5 to 0.5 | 0.25 to 0.25 |"
+    assert len(lines) == 4

@@ -181,12 +181,20 @@ class Request:
     dtype: str = "auto"
 
 
+def chosen_device(name: str) -> torch.device:
+    """Return the device `name`; auto is a GPU if there is one. Raises InputError for one that cannot be used here."""
+    try:
+        found = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+        torch.zeros(1, device=found).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise InputError(f"--device {name}: cannot be used on this machine; use auto, cpu, or a GPU's name") from None
+    return found
+
+
 def evaluate(request: Request) -> dict[str, Any]:
     """Measure the numbers of one row of table llm_losses. Raises InputError if the model cannot be evaluated."""
     begun = time.perf_counter()
-    device = torch.device(
-        ("cuda" if torch.cuda.is_available() else "cpu") if request.device == "auto" else request.device
-    )
+    device = chosen_device(request.device)
     dtype = {"cpu": torch.float32}.get(device.type, torch.bfloat16)
     if request.dtype != "auto":
         dtype = getattr(torch, request.dtype)

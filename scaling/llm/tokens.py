@@ -180,6 +180,8 @@ def main() -> None:
     parser.add_argument("--frequencies", type=Path, required=True, help="CSV table token_frequencies to write")
     parser.add_argument("--ranks", type=Path, required=True, help="CSV table token_ranks to write")
     arguments = parser.parse_args()
+    if not 1 <= arguments.rank_min <= arguments.rank_max:
+        raise InputError(f"--rank-min {arguments.rank_min}, --rank-max {arguments.rank_max}: need 1 <= min <= max")
     names = {"tokenizer": arguments.tokenizer, "text": arguments.text}
     window = {"rank_min": arguments.rank_min, "rank_max": arguments.rank_max}
     source: Folder | Repository | Path | None = None
