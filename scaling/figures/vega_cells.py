@@ -146,9 +146,13 @@ def cells_chart(
     if curves is not None and len(curves):
         drawn.append(_training(models, curves, chosen, dash))
     # Two in a row fit a window of 1000 pixels.
-    own = {"color": "independent", "shape": "independent", "strokeDash": "independent"}
-    pairs = [alt.hconcat(*drawn[k : k + 2]).resolve_scale(**own) for k in range(0, len(drawn), 2)]
-    return alt.vconcat(*pairs).resolve_scale(**own)
+    pairs = [_own_scales(alt.hconcat(*drawn[k : k + 2])) for k in range(0, len(drawn), 2)]
+    return _own_scales(alt.vconcat(*pairs))
+
+
+def _own_scales(charts: Any) -> Any:
+    """A concatenation whose charts have their own colours, shapes and dashes."""
+    return charts.resolve_scale(color="independent", shape="independent", strokeDash="independent")
 
 
 WIDTH = alt.Color("m:O", title="m", scale=alt.Scale(scheme="viridis", reverse=True))
