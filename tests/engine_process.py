@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 
 from scaling.toy.engines import choice
-from scaling.toy.engines.numba_engine import NumbaEngine
-from scaling.toy.engines.screening import compare_many
+from scaling.toy.engines.numba_engine import NumbaEngine, advance
 from scaling.toy.features import Batch, frequencies
 from scaling.toy.recipe import Recipe
 from scaling.toy.training import one_thread
@@ -48,7 +47,7 @@ def main() -> None:
     found["screened_steps"] = engine.choice[choice.STEPS]
     found["digest"] = hashlib.sha256(engine.W.tobytes() + engine.b.tobytes()).hexdigest()
     if arguments.registers:
-        code = "".join(compare_many.inspect_asm().values())
+        code = "".join(advance.inspect_asm().values())
         found["registers"] = max(name for name in ("xmm", "ymm", "zmm") if name in code)
     print(json.dumps(found))
 

@@ -1,7 +1,9 @@
-"""The CPU engine in other processes: the same bits on any number of cores, and gradients of code for AVX2."""
+"""The CPU engine in other processes: the same bits on any number of cores, compiled anew or read from the cache."""
 
+import importlib
 import json
 import os
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +12,10 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 import pytest
+from numba.core.dispatcher import Dispatcher
 from toy_oracle import TOLERANCE, autograd, errors
 
+import scaling.toy.engines
 from scaling.toy.features import draw_batch, frequencies
 
 
@@ -45,6 +49,30 @@ def test_the_bits_do_not_depend_on_cores_and_threads(case: Path) -> None:
     all_cores = run(case, NUMBA_NUM_THREADS=threads, OMP_NUM_THREADS=threads, OPENBLAS_NUM_THREADS=threads)
     assert one["screened_steps"] == 40
     assert all_cores == one
+
+
+def test_every_function_that_fast_mathematics_can_round_differently_is_inlined() -> None:
+    """A copy of its own, beside the one in the training loop, would round differently: see engines/compiled.py."""
+    modules = pkgutil.iter_modules(scaling.toy.engines.__path__, "scaling.toy.engines.")
+    found = [vars(importlib.import_module(module.name)) for module in modules]
+    compiled = {name: f for names in found for name, f in names.items() if isinstance(f, Dispatcher)}
+    fast = {name for name, f in compiled.items() if f.targetoptions.get("fastmath")}
+    calls = {name: set(f.py_func.__code__.co_names) & compiled.keys() for name, f in compiled.items()}
+    while more := {name for name in calls if calls[name] & fast} - fast:
+        fast |= more
+    options = {name: compiled[name].targetoptions for name in fast}
+    inlined = {name for name in fast if options[name].get("forceinline") or options[name].get("inline") == "always"}
+    assert fast - inlined == {"advance"}
+    assert len(fast) > 10
+
+
+@pytest.mark.slow  # compiles the engine anew
+def test_a_process_that_compiles_the_engine_and_one_that_reads_the_cache_give_the_same_bits(
+    case: Path, tmp_path: Path
+) -> None:
+    compiled = run(case, NUMBA_CACHE_DIR=str(tmp_path / "cache"))
+    assert any((tmp_path / "cache").rglob("*.nbc"))
+    assert run(case, NUMBA_CACHE_DIR=str(tmp_path / "cache")) == compiled
 
 
 @pytest.mark.slow  # compiles the engine anew
