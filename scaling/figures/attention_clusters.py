@@ -81,7 +81,7 @@ def _circuit(axes: Axes, table: pd.DataFrame) -> None:
     for shift, (name, part) in zip((-0.2, 0.2), table.groupby("jitter"), strict=False):
         part = part.set_index("data").loc[names]
         share = 100 * part["n_different"] / part["n_steps"]
-        label = "as given" if name == 0 else "ties broken by noise of 1e−6"
+        label = "as given" if name == 0 else "ties broken by noise of $10^{-6}$"
         bars = axes.bar(
             np.arange(len(names)) + shift, share, 0.38, label=label, color=style.VERMILION if name == 0 else style.BLUE
         )

@@ -113,7 +113,8 @@ def mechanism_geometry(study: Study) -> Figure:
     if not drawn:
         style.missing(axes[0], "no overlaps were scaled, no directions replaced, and no three curves are strong")
     if len(frame):
-        style.foot(figure, _what(frame))
+        dashed = " Dashed: ∝ s²." if "overlaps scaled" in titles else ""
+        style.foot(figure, _what(frame) + dashed)
     return figure
 
 

@@ -271,4 +271,4 @@ def _recipes(axes: Axes, ratios: dict[str, pd.Series]) -> None:
     axes.axhline(1, **style.THEORY)
     axes.set(xlabel=M, ylabel="loss from $b$ ~ N(0, 1) / from $b$ = 0")
     style.log_axis(axes, "x", sorted({m for ratio in ratios.values() for m in ratio.index}))
-    axes.legend(loc="lower right")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
